@@ -1,0 +1,35 @@
+# `make quickstart` and `make test` do all the set-up themselves; a second call skips it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The project's models and data lie in the repository; nothing here may wait for a model hub.
+export HF_HUB_OFFLINE := 1
+
+.PHONY: quickstart test test-slow lint clean
+
+quickstart: $(READY)
+	$(BIN)/python -m vibesweep sweep run sweeps/quickstart.yaml
+	$(BIN)/python -m vibesweep rank runs/quickstart
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+# The long ones: whole sweeps, crashes, jobs, the notebook on a real sweep.
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "vibesweep needs Python >= 3.11, got $$($(PYTHON) --version); call make PYTHON=python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,1 @@
+"""What every room agrees on: training configuration, prompts, the music-config contract, the ledger."""

@@ -1,0 +1,41 @@
+"""Failures that carry the boundary they crossed.
+
+`UserError` is the user's: one line, exit 2. The others are ours or the machine's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["ClusterError", "RewardError", "TrialError", "UserError", "first_problem"]
+
+
+class UserError(ValueError):
+    """Bad input, said in one line: what, got, rule, cure. The command line prints it and exits 2."""
+
+
+class RewardError(RuntimeError):
+    """A score could not be computed; the completion becomes `unscored`, never a zero."""
+
+
+class TrialError(RuntimeError):
+    """A trial ended without a usable outcome."""
+
+
+class ClusterError(RuntimeError):
+    """The cluster could not do what the sweep needs."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a pydantic error as `path: rule, got value` on one line."""
+    problem = error.errors(include_url=False)[0]
+    path = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key; remove it or correct its spelling"
+    elif "got" not in message:
+        message = f"{message}, got {problem['input']!r}"
+    return f"{path}: {message}" if path else message

@@ -1,0 +1,79 @@
+"""What a trial's folder says about it: `trial.json` at its start, `result.json` at its end."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from common.ledger import RowKind
+from common.model import FrozenModel
+from common.training_config import TrainingConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["RESULT_FILE", "TRIAL_FILE", "ResultRecord", "TrialRecord", "write_text_atomically"]
+
+TRIAL_FILE: Final = "trial.json"
+RESULT_FILE: Final = "result.json"
+
+
+class TrialRecord(FrozenModel):
+    """What one trial runs: written before it starts, so that a suggestion survives a crash."""
+
+    trial_id: str
+    kind: RowKind
+    number: int
+    """Index of the point in its sweep; the replicates of one point share it."""
+    label: str
+    """The point in a few words, such as `lora.r=32`."""
+    params: dict[str, Any]
+    """Dotted path to suggested value."""
+    seed: int
+    config_hash: str
+    config: TrainingConfig
+    """The resolved configuration, as it runs."""
+
+    def write(self, directory: Path) -> None:
+        """Write `trial.json` into the trial's folder, atomically."""
+        write_text_atomically(directory / TRIAL_FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> TrialRecord:
+        """The record in a trial's folder. Raises FileNotFoundError where there is none."""
+        return cls.model_validate_json((directory / TRIAL_FILE).read_text())
+
+
+class ResultRecord(FrozenModel):
+    """How a trial ended. The numbers are a digest for progress displays; rankings read the ledger."""
+
+    status: Literal["finished", "failed"]
+    objective: float | None = None
+    """Mean held-out objective at the last step; None for a failed trial."""
+    validity: float | None = None
+    """Share of the held-out completions that are whole contract-valid payloads."""
+    audio_over_valid: float | None = None
+    """Mean audio component of the renderable held-out completions."""
+    unscored_share: float = 0.0
+    steps: int = 0
+    seconds: float = 0.0
+    reason: str | None = None
+    """Why it failed."""
+
+    def write(self, directory: Path) -> None:
+        """Write `result.json` into the trial's folder, atomically."""
+        write_text_atomically(directory / RESULT_FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> ResultRecord | None:
+        """The record in a trial's folder; None while the trial has not ended."""
+        path = directory / RESULT_FILE
+        return cls.model_validate_json(path.read_text()) if path.is_file() else None
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text)
+    unfinished.replace(path)
