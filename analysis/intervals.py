@@ -1,19 +1,18 @@
 """Confidence intervals for scores that vary between vibes and between training seeds.
 
 Model: the score of training seed s on held-out vibe v is x_sv = mu + a_v + b_s + e_sv, with random
-vibes, seeds and rest, crossed. The variance of the mean over [S, V] scores is then estimated by
+vibes, seeds and rest, crossed. With the mean squares of a two-way table, the mean over [S, V] scores has
 
-    var_v(mean_s x) / V  +  var_s(mean_v x) / S
+    variance = [MS_vibes + max(0, MS_seeds - MS_rest)] / (S V)
 
-which counts the rest twice and so errs on the safe side (Cameron, Gelbach & Miller 2011, "Robust
-inference with multiway clustering", without the intersection term).
+(Searle, Casella & McCulloch 1992, "Variance Components", chapter 4).
 
-Two or three seeds say little about their own spread: two of them agree by chance one time in ten to
-within a sixth of their standard deviation. So the seeds' variance is the larger of a configuration's
-own and the one pooled over all configurations compared, and has the degrees of freedom of the pool.
-The critical value is the mean of the Student t values of both sources, weighted by their variances
-(Cochran & Cox 1957, "Experimental Designs", 4.14), which is never below what Satterthwaite's degrees
-of freedom give in practice. `benchmarks/interval_coverage.py` measures the coverage.
+Two or three seeds say little about their own spread: one time in ten, the standard deviation of two is
+below an eighth of the true one. So MS_seeds is the larger of a configuration's own and the one pooled
+over all configurations compared, with the degrees of freedom of the pool. The critical value is the mean
+of the Student t values of vibes and seeds, weighted by MS_vibes and MS_seeds (Cochran & Cox 1957,
+"Experimental Designs", section 4.14): Satterthwaite's degrees of freedom cover too little where one
+source has one or two of them. `benchmarks/interval_coverage.py` measures the coverage.
 """
 
 from __future__ import annotations
@@ -27,7 +26,16 @@ from scipy.special import stdtrit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CONFIDENCE", "Interval", "Scores", "SeedNoise", "mean_interval", "mean_intervals", "seed_noise"]
+__all__ = [
+    "CONFIDENCE",
+    "NO_SEED_NOISE",
+    "Interval",
+    "Scores",
+    "SeedNoise",
+    "mean_interval",
+    "mean_intervals",
+    "seed_noise",
+]
 
 Scores = npt.NDArray[np.float64]
 
@@ -54,40 +62,48 @@ class Interval(NamedTuple):
 
 
 class SeedNoise(NamedTuple):
-    """How much training seeds move the means of the arms of one comparison."""
+    """What training seeds add to the variance of a mean over S seeds and V vibes."""
 
-    variances: tuple[float, ...]
-    """Variance of each arm's mean that comes from its seeds."""
-    df: int
-    """Degrees of freedom; 0 where no arm has two seeds, and no interval covers their variation."""
+    seeds: float = 0.0
+    """MS_seeds / (S V): the spread of the seeds' means, rest included."""
+    rest: float = 0.0
+    """MS_rest / (S V): what of that the spread between vibes accounts for already."""
+    df: int = 0
+    """Degrees of freedom of `seeds`; 0 where no arm has two, and nothing is known of their spread."""
+
+    def plus(self, other: SeedNoise) -> SeedNoise:
+        """The noise of the difference of two arms of one comparison."""
+        return SeedNoise(self.seeds + other.seeds, self.rest + other.rest, self.df)
 
 
-def seed_noise(arms: Sequence[Scores]) -> SeedNoise:
-    """Estimate the seeds' part in the variance of each arm's mean.
+NO_SEED_NOISE = SeedNoise()
+"""Of what is not trained, or where nothing is known."""
+
+
+def seed_noise(arms: Sequence[Scores]) -> list[SeedNoise]:
+    """Estimate what the seeds add to the variance of each arm's mean.
 
     Args:
-        arms: one [S, V] array per arm, S training seeds by V vibes; S and V may differ.
-
-    Returns:
-        For each arm the larger of its own and the pooled variance between seeds, over its S.
+        arms: one [S, V] array per arm, S training seeds by V >= 2 vibes; S and V may differ.
     """
-    spreads = [float(np.sum((x.mean(1) - x.mean()) ** 2)) for x in arms]
     df = sum(len(x) - 1 for x in arms)
-    pooled = sum(spreads) / df if df else 0.0
+    if not df:
+        return [NO_SEED_NOISE for _ in arms]
+    spreads = [float(np.sum((x.mean(1) - x.mean()) ** 2)) for x in arms]
+    rests = [x - x.mean(0) - x.mean(1, keepdims=True) + x.mean() for x in arms]
+    pooled = sum(spreads) / df
+    rest = sum(float(np.sum(r**2)) for r in rests) / sum((len(x) - 1) * (x.shape[1] - 1) for x in arms)
     own = [spread / (len(x) - 1) if len(x) > 1 else 0.0 for spread, x in zip(spreads, arms, strict=True)]
-    return SeedNoise(tuple(max(o, pooled) / len(x) for o, x in zip(own, arms, strict=True)), df)
+    return [SeedNoise(max(o, pooled) / len(x), rest / x.size, df) for o, x in zip(own, arms, strict=True)]
 
 
-def mean_interval(
-    by_vibe: Scores, *, confidence: float, seed_variance: float = 0.0, seed_df: int = 0
-) -> Interval:
+def mean_interval(by_vibe: Scores, *, confidence: float, noise: SeedNoise = NO_SEED_NOISE) -> Interval:
     """The interval of a mean over vibes.
 
     Args:
         by_vibe: [V] scores, V >= 2, each the mean over the seeds.
         confidence: in (0, 1).
-        seed_variance: variance of the mean that comes from the seeds.
-        seed_df: its degrees of freedom; 0 leaves the seeds out.
+        noise: what the seeds add; nothing for what is not trained.
 
     Raises:
         ValueError: fewer than two vibes, a score that is not finite, or a confidence out of bounds.
@@ -97,16 +113,14 @@ def mean_interval(
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
     mean = float(by_vibe.mean())
-    vibe_variance = float(by_vibe.var(ddof=1)) / len(by_vibe)
-    seed_variance = seed_variance if seed_df else 0.0
-    variance = vibe_variance + seed_variance
-    if variance == 0:
+    vibes = float(by_vibe.var(ddof=1)) / len(by_vibe)
+    if vibes + noise.seeds == 0:
         return Interval(mean, mean, mean)
     quantile = (1 + confidence) / 2
-    weighted = float(stdtrit(len(by_vibe) - 1, quantile)) * vibe_variance
-    if seed_df:
-        weighted += float(stdtrit(seed_df, quantile)) * seed_variance
-    half_width = weighted / variance**0.5
+    t_vibes = float(stdtrit(len(by_vibe) - 1, quantile))
+    t_seeds = float(stdtrit(noise.df, quantile)) if noise.df else 0.0
+    critical = (t_vibes * vibes + t_seeds * noise.seeds) / (vibes + noise.seeds)
+    half_width = critical * (vibes + max(0.0, noise.seeds - noise.rest)) ** 0.5
     return Interval(mean, mean - half_width, mean + half_width)
 
 
@@ -117,8 +131,7 @@ def mean_intervals(arms: Sequence[Scores], *, confidence: float) -> list[Interva
         arms: one [S, V] array per arm, V >= 2.
         confidence: of each interval by itself, in (0, 1).
     """
-    noise = seed_noise(arms)
     return [
-        mean_interval(x.mean(0), confidence=confidence, seed_variance=variance, seed_df=noise.df)
-        for x, variance in zip(arms, noise.variances, strict=True)
+        mean_interval(x.mean(0), confidence=confidence, noise=noise)
+        for x, noise in zip(arms, seed_noise(arms), strict=True)
     ]

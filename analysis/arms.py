@@ -1,0 +1,122 @@
+"""The arms that a ranking compares: each configuration over its seeds, and the baselines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from analysis.evaluations import CellMeans, EvaluationKey, Evaluations, cell_means, vibes_in_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.sweep import StoredTrial
+    from common.records import TrialRecord
+
+__all__ = ["Arm", "RowGroup", "Unranked", "paired_cells", "sort_into_arms"]
+
+RowGroup = Literal["trial", "baseline"]
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One configuration's last evaluations, one per finished seed; or a baseline's."""
+
+    record: TrialRecord
+    """Of its first seed."""
+    seeds: tuple[int, ...]
+    num_failed: int
+    """Seeds that ended without an outcome."""
+    evaluations: Evaluations
+    """Arrays are [S, V, J]; S seeds, all vibes V of the sweep, J samples."""
+
+    @property
+    def kind(self) -> RowGroup:
+        """Whether it was trained."""
+        return "trial" if self.record.kind == "trial" else "baseline"
+
+    @cached_property
+    def cells(self) -> CellMeans:
+        """Its means per seed and scored vibe."""
+        return cell_means(self.evaluations, self.evaluations.scored, self.evaluations.scored_vibes)
+
+    @property
+    def policy(self) -> tuple[str, str]:
+        """What it started from: base model and system prompt."""
+        return self.record.config.base_model, self.record.config.system_prompt
+
+
+class Unranked(NamedTuple):
+    """A configuration without a usable outcome."""
+
+    label: str
+    params: dict[str, Any]
+    num_failed: int
+    reason: str
+
+
+def sort_into_arms(
+    trials: Sequence[StoredTrial], evaluations: Evaluations
+) -> tuple[list[Arm], list[Unranked]]:
+    """Put the seeds of each configuration together.
+
+    A trial that has not ended is left out. A finished trial whose last evaluation is not in the ledger
+    counts as failed: an earlier evaluation would stand for another policy.
+    """
+    last = evaluations.last_steps()
+    configurations: dict[tuple[str, str], list[StoredTrial]] = defaultdict(list)
+    for trial in trials:
+        if trial.result is not None:
+            configurations[trial.record.kind, trial.record.config_hash].append(trial)
+
+    arms, unranked = [], []
+    for members in configurations.values():
+        keys: dict[int, EvaluationKey] = {}
+        reasons = {}
+        for trial in members:
+            record, result = trial.record, trial.result
+            assert result is not None
+            if result.status == "failed":
+                reasons[record.seed] = result.reason or "failed without a reason"
+            elif last.get(record.trial_id, -1) < result.steps:
+                reasons[record.seed] = f"its evaluation at step {result.steps} is not in the ledger"
+            else:
+                # A sampler may suggest a point twice; its second run repeats the first bit by bit.
+                keys.setdefault(record.seed, EvaluationKey(record.trial_id, last[record.trial_id]))
+        seeds = tuple(sorted(keys))
+        first, num_failed = members[0].record, len(reasons.keys() - keys.keys())
+        arm = Arm(first, seeds, num_failed, evaluations.select([keys[seed] for seed in seeds]))
+        if not seeds:
+            unranked.append(Unranked(first.label, first.params, num_failed, next(iter(reasons.values()))))
+        elif arm.evaluations.scored_vibes.sum() < 2:
+            reason = "fewer than two held-out vibes have a score in every seed"
+            unranked.append(Unranked(first.label, first.params, num_failed, reason))
+        else:
+            arms.append(arm)
+    return arms, unranked
+
+
+def paired_cells(arm: Arm, reference: Arm) -> tuple[CellMeans, CellMeans] | None:
+    """Cells of both arms over the same completions: same vibe, same sample, scored in both.
+
+    Returns:
+        [S, V] of the arm, and [S, V] of the reference averaged over its own seeds; None where fewer
+        than two vibes have a pair in every seed of the arm.
+    """
+    theirs = reference.evaluations
+    pairs = arm.evaluations.scored & theirs.scored.all(0)
+    vibes = vibes_in_all(pairs)
+    if vibes.sum() < 2:
+        return None
+    # A sample that is unscored in one of the arm's seeds is left out of the reference for that seed only.
+    by_seed = [
+        cell_means(theirs, np.broadcast_to(mask, theirs.scored.shape), vibes).averaged_over_seeds()
+        for mask in pairs
+    ]
+    return cell_means(arm.evaluations, pairs, vibes), CellMeans(
+        *(np.concatenate(cells) for cells in zip(*by_seed, strict=True))
+    )

@@ -1,0 +1,94 @@
+"""Compare configurations in pairs: each with its untrained policy, and each with the best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.arms import paired_cells
+from analysis.differences import paired_difference
+from analysis.evaluations import objective_cells
+from analysis.intervals import CONFIDENCE, Interval, mean_interval, mean_intervals, seed_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.arms import Arm
+    from common.objective import ObjectiveConfig
+
+__all__ = ["Difference", "against_untrained", "tied_with_best"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A configuration minus its untrained policy, paired by vibe and sample.
+
+    All intervals but `single` hold at once for every configuration compared (Bonferroni), so they stay
+    true of the one that was picked as the best.
+    """
+
+    total: Interval
+    single: Interval
+    """The total, as if no other configuration had been tried."""
+    validity: Interval | None
+    """Part of the total that comes from valid configs being written more often."""
+    audio: Interval | None
+    """Part of the total that comes from the sound of the valid configs. Both parts make up the total;
+    None where one side wrote no config that could be rendered."""
+    audio_over_valid: Interval | None
+    """Difference of the mean audio component of rendered completions, not weighted."""
+
+
+def against_untrained(
+    trials: Sequence[Arm], baselines: Sequence[Arm], objective: ObjectiveConfig
+) -> dict[Arm, Difference]:
+    """Each trial against the untrained policy of its model and prompt; trials without one are left out."""
+    untrained = {arm.policy: arm for arm in baselines if arm.record.kind == "untrained_policy"}
+    pairs = {
+        arm: paired_difference(*cells, objective)
+        for arm in trials
+        if arm.policy in untrained and (cells := paired_cells(arm, untrained[arm.policy]))
+    }
+    if not pairs:
+        return {}
+    corrected = _corrected(len(pairs))
+    totals = [pair.total for pair in pairs.values()]
+    with_parts = {arm: pair.parts for arm, pair in pairs.items() if pair.parts}
+    columns = zip(*with_parts.values(), strict=True)
+    by_arm = zip(*(mean_intervals(column, confidence=corrected) for column in columns), strict=True)
+    parts = dict(zip(with_parts, by_arm, strict=True))
+    return {
+        arm: Difference(total, single, *parts.get(arm, (None, None, None)))
+        for arm, total, single in zip(
+            pairs,
+            mean_intervals(totals, confidence=corrected),
+            mean_intervals(totals, confidence=CONFIDENCE),
+            strict=True,
+        )
+    }
+
+
+def tied_with_best(best: Arm, trials: Sequence[Arm], objective: ObjectiveConfig) -> set[Arm]:
+    """The configurations whose paired difference to the best could be zero; the best is one of them.
+
+    Seeds of two configurations are taken as independent. Corrected for the number of configurations, so
+    that the truly best one is in the set with at least 95 % probability.
+    """
+    scores = [objective_cells(arm.cells, objective) for arm in trials]
+    noise = dict(zip(trials, seed_noise(scores), strict=True))
+    corrected = _corrected(len(trials) - 1)
+
+    def is_behind(arm: Arm) -> bool:
+        pair = None if arm is best else paired_cells(best, arm)
+        if pair is None:
+            return False
+        ahead = objective_cells(pair[0], objective) - objective_cells(pair[1], objective)
+        both = noise[best].plus(noise[arm])
+        return mean_interval(ahead.mean(0), confidence=corrected, noise=both).low > 0
+
+    return {arm for arm in trials if not is_behind(arm)}
+
+
+def _corrected(num_compared: int) -> float:
+    """The confidence at which this many intervals hold at once with CONFIDENCE (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(1, num_compared)

@@ -1,0 +1,153 @@
+"""Rank the configurations of a sweep by their held-out objective, beside the baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from analysis.arms import sort_into_arms
+from analysis.comparisons import against_untrained, tied_with_best
+from analysis.evaluations import held_out_evaluations, objective_cells
+from analysis.intervals import CONFIDENCE, mean_intervals
+from common.objective import ObjectiveConfig
+
+if TYPE_CHECKING:
+    from analysis.arms import Arm, RowGroup, Unranked
+    from analysis.comparisons import Difference
+    from analysis.intervals import Interval
+    from analysis.sweep import Sweep
+    from common.reward_config import RewardWeights
+
+__all__ = ["RankedRow", "Ranking", "compute_ranking"]
+
+
+@dataclass(frozen=True)
+class RankedRow:
+    """One configuration over its finished seeds, or one baseline."""
+
+    rank: int
+    """From 1, best first, baselines included."""
+    label: str
+    kind: RowGroup
+    params: dict[str, Any]
+    config_hash: str
+    objective: Interval
+    seeds: tuple[int, ...]
+    """Finished seeds."""
+    num_failed: int
+    """Seeds that ended without an outcome."""
+    num_vibes: int
+    """Held-out vibes with a score in every seed."""
+    unscored: int
+    """Completions that could not be scored, and count nowhere."""
+    format: float
+    schema: float
+    validity: float
+    """Share of the completions that are whole contract-valid payloads."""
+    rendered: float
+    """Share of the completions whose config could be rendered."""
+    audio_over_valid: float | None
+    """Mean audio component of the rendered completions; None where there is none."""
+    difference: Difference | None
+    """None for baselines, and where no untrained policy of the same model and prompt was evaluated."""
+    tied_with_best: bool
+    """Whether it is the best configuration, or cannot be told from it."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A sweep's outcome under fixed weights."""
+
+    sweep: str
+    objective: ObjectiveConfig
+    rows: tuple[RankedRow, ...]
+    """Best first."""
+    unranked: tuple[Unranked, ...]
+    """Configurations without a usable outcome."""
+    covers_seeds: bool
+    """Whether the trials' intervals cover the variation between training seeds."""
+    num_running: int
+    """Trials that have not ended."""
+    num_torn_files: int
+    scorers: tuple[str, ...]
+    """Scorer and renderer of the held-out rows; scores of two kinds cannot be compared."""
+
+    @property
+    def configurations(self) -> tuple[RankedRow, ...]:
+        """The rows of trials, best first."""
+        return tuple(row for row in self.rows if row.kind == "trial")
+
+    @property
+    def num_compared(self) -> int:
+        """Configurations compared with their untrained policy, for which intervals are corrected."""
+        return sum(row.difference is not None for row in self.rows)
+
+
+def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ranking:
+    """Rank a sweep's configurations over their seeds, from the ledger alone.
+
+    Args:
+        sweep: a stored sweep, finished or not.
+        weights: evaluation weights; the sweep's own where not given.
+    """
+    objective = sweep.objective
+    if weights is not None:
+        objective = ObjectiveConfig.model_validate(objective.model_dump() | {"weights": weights})
+    evaluations = held_out_evaluations(sweep.ledger)
+    arms, unranked = sort_into_arms(sweep.trials, evaluations)
+    trials = [arm for arm in arms if arm.kind == "trial"]
+    baselines = [arm for arm in arms if arm.kind == "baseline"]
+
+    # A baseline is not trained: what it varies over is the vibes.
+    scores = [objective_cells(arm.cells, objective) for arm in trials]
+    of_baselines = [objective_cells(arm.cells.averaged_over_seeds(), objective) for arm in baselines]
+    intervals = dict(zip(trials, mean_intervals(scores, confidence=CONFIDENCE), strict=True))
+    intervals |= zip(baselines, mean_intervals(of_baselines, confidence=CONFIDENCE), strict=True)
+    differences = against_untrained(trials, baselines, objective)
+    arms.sort(key=lambda arm: (-intervals[arm].mean, arm.record.label))
+    best = next((arm for arm in arms if arm.kind == "trial"), None)
+    tied = tied_with_best(best, trials, objective) if best else set()
+    return Ranking(
+        sweep=sweep.name,
+        objective=objective,
+        rows=tuple(
+            _row(rank, arm, intervals[arm], differences.get(arm), tied=arm in tied)
+            for rank, arm in enumerate(arms, start=1)
+        ),
+        unranked=tuple(unranked),
+        covers_seeds=any(len(arm.seeds) > 1 for arm in trials),
+        num_running=sum(trial.result is None for trial in sweep.trials),
+        num_torn_files=len(sweep.torn_files),
+        scorers=_scorers(sweep),
+    )
+
+
+def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None, *, tied: bool) -> RankedRow:
+    cells = arm.cells
+    return RankedRow(
+        rank=rank,
+        label=arm.record.label,
+        kind=arm.kind,
+        params=arm.record.params,
+        config_hash=arm.record.config_hash,
+        objective=interval,
+        seeds=arm.seeds,
+        num_failed=arm.num_failed,
+        num_vibes=cells.format.shape[1],
+        unscored=int(arm.evaluations.unscored.sum()),
+        format=float(cells.format.mean()),
+        schema=float(cells.schema.mean()),
+        validity=float(cells.valid.mean()),
+        rendered=float(cells.rendered.mean()),
+        audio_over_valid=cells.audio_over_rendered,
+        difference=difference,
+        tied_with_best=tied,
+    )
+
+
+def _scorers(sweep: Sweep) -> tuple[str, ...]:
+    held_out = sweep.ledger.filter(pc.equal(sweep.ledger["split"], "held_out"))
+    pairs = pc.binary_join_element_wise(held_out["scorer_id"], held_out["renderer_id"], " on ")
+    return tuple(sorted(pc.unique(pairs).to_pylist()))

@@ -1,0 +1,106 @@
+"""A ranking in words: what was best, by how much, how sure, and what to mind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from common.reward_config import COMPONENTS
+
+if TYPE_CHECKING:
+    from analysis.comparisons import Difference
+    from analysis.intervals import Interval
+    from analysis.ranking import RankedRow, Ranking
+
+__all__ = ["objective_formula", "plus_minus", "short_name", "summary", "warnings"]
+
+
+def objective_formula(ranking: Ranking) -> str:
+    """The objective as text, such as `0.2 format + 0.3 schema + 0.5 audio`."""
+    weighted = zip(ranking.objective.weights.as_tuple(), COMPONENTS, strict=True)
+    return " + ".join(f"{weight:g} {component}" for weight, component in weighted if weight > 0)
+
+
+def plus_minus(interval: Interval, *, signed: bool = False) -> str:
+    """An interval as text, such as `0.412 ±0.032`."""
+    return f"{interval.mean:{'+' if signed else ''}.3f} ±{interval.half_width:.3f}"
+
+
+def short_name(row: RankedRow) -> str:
+    """The row's label with each setting by its last name, where that is clear: `beta=0.02, lora.r=8`."""
+    lasts = [path.rpartition(".")[2] for path in row.params]
+    name = row.label
+    for path, last in zip(row.params, lasts, strict=True):
+        if len(last) > 2 and lasts.count(last) == 1:
+            name = name.replace(f"{path}=", f"{last}=")
+    return name
+
+
+def summary(ranking: Ranking) -> list[str]:
+    """What the ranking says, a sentence each."""
+    if not ranking.configurations:
+        return ["No configuration has a finished trial, so there is nothing to rank yet."]
+    best, *others = ranking.configurations
+    sentences = [
+        f"Best configuration: {short_name(best)}, with objective {plus_minus(best.objective)} "
+        f"over {_count(len(best.seeds), 'seed')} and {_count(best.num_vibes, 'held-out vibe')}."
+    ]
+    if best.difference:
+        sentences += _against_untrained(best.difference, ranking.num_compared)
+    tied = [short_name(row) for row in others if row.tied_with_best]
+    if tied:
+        named = ", ".join(tied[:3]) + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
+        sentences.append(f"Cannot be told from the best (≈): {named}. More seeds or vibes would tell.")
+    elif others:
+        sentences.append("It is better than every other configuration by more than noise.")
+    return sentences
+
+
+def _against_untrained(difference: Difference, num_compared: int) -> list[str]:
+    total = difference.total
+    corrected = f", corrected for picking the best of {num_compared}" if num_compared > 1 else ""
+    verdict = "more than noise" if total.excludes_zero else "which noise could explain"
+    sentences = [
+        f"Against the untrained policy, paired by vibe: {total.mean:+.3f} (95 % interval "
+        f"{total.low:+.3f} to {total.high:+.3f}{corrected}), {verdict}."
+    ]
+    if difference.validity and difference.audio and difference.audio_over_valid:
+        over_valid = difference.audio_over_valid
+        verdict = "more than noise" if over_valid.excludes_zero else "which noise could explain"
+        sentences.append(
+            f"Of that, {plus_minus(difference.validity, signed=True)} comes from writing valid configs more "
+            f"often, and {plus_minus(difference.audio, signed=True)} from how they sound: audio over valid "
+            f"completions moved by {plus_minus(over_valid, signed=True)}, {verdict}."
+        )
+    else:
+        sentences.append(
+            "What part of that is sound cannot be told: one of the two wrote no config that can be rendered."
+        )
+    return sentences
+
+
+def warnings(ranking: Ranking) -> list[str]:
+    """What to know before trusting the numbers, a sentence each."""
+    configurations, found = ranking.configurations, []
+    if configurations and not ranking.covers_seeds:
+        found.append(
+            "One seed per configuration: the intervals say what other vibes would give, not what another "
+            "training seed would. List more `seeds` in the sweep file."
+        )
+    if len(ranking.scorers) > 1:
+        found.append(f"Scores of different scorers cannot be compared: {'; '.join(ranking.scorers)}.")
+    if alone := len(configurations) - ranking.num_compared:
+        found.append(f"No untrained policy to compare {_count(alone, 'configuration')} with.")
+    found += [f"Not ranked: {entry.label} ({entry.reason})." for entry in ranking.unranked]
+    left_out = {
+        "failed seed": sum(row.num_failed for row in ranking.rows),
+        "unfinished trial": ranking.num_running,
+        "unscored completion": sum(row.unscored for row in ranking.rows),
+        "torn file": ranking.num_torn_files,
+    }
+    if counts := [_count(number, noun) for noun, number in left_out.items() if number]:
+        found.append(f"Left out: {', '.join(counts)}.")
+    return found
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

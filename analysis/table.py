@@ -1,0 +1,73 @@
+"""The ranking as a terminal table that explains itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from analysis.summary import objective_formula, plus_minus, short_name, summary, warnings
+
+if TYPE_CHECKING:
+    from analysis.ranking import RankedRow, Ranking
+
+__all__ = ["render_ranking"]
+
+
+def render_ranking(ranking: Ranking) -> Group:
+    """The table, what it says, what to mind, and how to read it; fits 80 columns."""
+    return Group(
+        Text.assemble(
+            (f"{ranking.sweep}", "bold"),
+            f"  held-out objective = {objective_formula(ranking)}",
+            overflow="fold",
+        ),
+        _table(ranking),
+        *(Text(sentence) for sentence in summary(ranking)),
+        *(Text(warning, style="yellow") for warning in warnings(ranking)),
+        Text(f"\n{_legend(ranking)}", style="dim"),
+    )
+
+
+def _table(ranking: Ranking) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("configuration", overflow="fold")
+    for header in ("objective", "vs untrained", "valid", "audio", "seeds"):
+        table.add_column(header, justify="right", no_wrap=True)
+    best = next(iter(ranking.configurations), None)
+    for row in ranking.rows:
+        style = "dim italic" if row.kind == "baseline" else "bold" if row is best else ""
+        table.add_row(*_cells(row, tied=row.tied_with_best and row is not best), style=style)
+    return table
+
+
+def _cells(row: RankedRow, *, tied: bool) -> tuple[Text, ...]:
+    difference = Text("")
+    if row.difference:
+        total = row.difference.total
+        color = ("green" if total.mean > 0 else "red") if total.excludes_zero else ""
+        difference = Text(plus_minus(total, signed=True), style=color)
+    of_started = f"/{len(row.seeds) + row.num_failed}" if row.num_failed else ""
+    return (
+        Text(f"{'≈' if tied else ''}{row.rank}"),
+        Text(short_name(row)),
+        Text(plus_minus(row.objective)),
+        difference,
+        Text(f"{row.validity:.0%}"),
+        Text("none" if row.audio_over_valid is None else f"{row.audio_over_valid:.3f}"),
+        Text("" if row.kind == "baseline" else f"{len(row.seeds)}{of_started}"),
+    )
+
+
+def _legend(ranking: Ranking) -> str:
+    """How to read the columns."""
+    at_once = f"; all {ranking.num_compared} hold at once" if ranking.num_compared > 1 else ""
+    return (
+        f"±: half of a 95 % interval. vs untrained: paired by vibe{at_once}. valid: share of whole "
+        "contract-valid payloads. audio: mean audio score of the completions that can be rendered; "
+        f"in the objective the others count as {ranking.objective.audio_floor:g}."
+    )
