@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from common.random_configs import random_config
+from vibesweep.cli import run
+from vibesweep.options import training_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a command which must be refused prints."""
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    [line] = captured.err.splitlines()
+    assert line.startswith("vibesweep: ")
+    return line
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert re.fullmatch(r"vibesweep \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_flags_go_before_the_preset_before_the_file_before_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"lora": {"r": 8, "alpha": 8}, "grpo": {"beta": 0.08}, "epochs": 1}))
+    config = training_config(file, "lora_rank:r32", {"grpo.beta": 0.02, "epochs": None})
+    assert config.grpo.beta == 0.02  # flag over file
+    assert config.lora.r == 32  # preset over file
+    assert config.lora.alpha == 8  # the preset does not differ from the defaults here, so the file stays
+    assert config.epochs == 1  # a flag that was not given changes nothing
+    assert config.batch.batch_size == 16  # default
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        ["--ablation-preset", "lora_rank:r8"],
+        ["--format-weight", "0.1"],
+        ["--schema-weight", "0.1"],
+        ["--audio-weight", "0.1"],
+    ],
+)
+def test_advanced_flags_need_the_word(
+    flag: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    line = refusal(["train", "grpo", "--data", "x", "--output", str(output), *flag], capsys)
+    assert f"{flag[0]} must be preceded by --advanced" in line
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "must be JSON: .* line 1"),
+        ('{"lora": {"rank": 8}}', r"lora\.rank: unknown key"),
+        ('{"optimizer": {"learning_rate": 0}}', r"optimizer\.learning_rate: .*greater than 0, got 0"),
+        ('{"grpo": {"num_generations": 1}}', r"num_generations: .*greater than or equal to 2, got 1"),
+    ],
+)
+def test_a_bad_config_file_is_named_with_its_rule(
+    content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(content)
+    arguments = ["train", "grpo", "--data", "x", "--output", str(tmp_path / "o"), "--config-file", str(file)]
+    line = refusal(arguments, capsys)
+    assert str(file) in line
+    assert re.search(message, line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "grpo", "--data", "nowhere.jsonl"], "--data must be an existing file, got 'nowhere.jsonl'"),
+        (["train", "sft", "--data", "nowhere.jsonl"], "--data must be an existing file, got 'nowhere.jsonl'"),
+        (["train", "grpo", "--data", "DATA", "--model", "no/such/model"], "got 'no/such/model'"),
+        (["train", "grpo", "--data", "BROKEN", "--model", "tiny"], "line 2 must be one JSON object"),
+        (["train", "--advanced", "grpo", "--data", "DATA", "--ablation-preset", "lora_rank:r5"], "r4, r8"),
+        (["train", "grpo", "--data", "DATA", "--beta", "-1"], r"grpo\.beta: .*got -1"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [json.dumps({"vibe_noisy": f"quiet street number {n}"}) for n in range(4)]
+    (tmp_path / "data.jsonl").write_text("\n".join(rows))
+    (tmp_path / "broken.jsonl").write_text(f"{rows[0]}\n{{not json\n")
+    names = {"DATA": str(tmp_path / "data.jsonl"), "BROKEN": str(tmp_path / "broken.jsonl")}
+    output = tmp_path / "out"
+    filled = [names.get(word, word) for word in arguments]
+    assert re.search(message, refusal([*filled, "--output", str(output)], capsys))
+    assert not output.exists()
+
+
+def test_an_output_that_holds_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps({"vibe_noisy": "quiet street"}) + "\n")
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "thesis.txt").write_text("years of work")
+    line = refusal(
+        ["train", "grpo", "--model", "tiny", "--data", str(data), "--output", str(output)], capsys
+    )
+    assert "add --overwrite" in line
+    assert (output / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_config_is_rendered_to_the_sound_file_that_was_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import soundfile  # noqa: PLC0415
+
+    config = tmp_path / "config.json"
+    config.write_text(random_config(random.Random(5)).model_dump_json())
+    for suffix in (".wav", ".flac"):
+        sound = tmp_path / f"out{suffix}"
+        assert run(["render", str(config), str(sound), "--seconds", "1"]) == 0
+        samples, rate = soundfile.read(sound)
+        assert (samples.shape, rate) == ((48_000, 2), 48_000)
+        assert 0.01 < abs(samples).max() <= 1
+    capsys.readouterr()
+    assert "OUTPUT must end in .wav or .flac" in refusal(["render", str(config), "out.mp3"], capsys)
+    config.write_text('{"tempo": "allegro"}')
+    assert "tempo" in refusal(["render", str(config), str(tmp_path / "x.wav")], capsys)
+    assert not (tmp_path / "x.wav").exists()
+
+
+def test_a_missing_option_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--data" in refusal(["train", "grpo", "--output", "x"], capsys)
+    assert "no-such-command" in refusal(["no-such-command"], capsys)

@@ -1,0 +1,5 @@
+"""`python -m vibesweep`."""
+
+from vibesweep.cli import main
+
+main()

@@ -1,0 +1,104 @@
+"""The `vibesweep` command: its verbs, and how failures end: one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Final
+
+import typer
+from typer.exceptions import Abort, Exit, TyperException
+from typer.main import get_command
+
+from common.errors import ClusterError, RewardError, TrialError, UserError
+from vibesweep import __version__, rank, score, sweep, train
+
+__all__ = ["app", "main"]
+
+# 3 is kept for a sweep that stops at its budget.
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USER_ERROR: Final = 2
+EXIT_INFRASTRUCTURE: Final = 4
+EXIT_STOPPED: Final = 130
+
+app = typer.Typer(
+    name="vibesweep",
+    help="Find the GRPO settings that make a small language model write the best music.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(sweep.app, name="sweep")
+app.add_typer(train.app, name="train")
+app.command("rank")(rank.rank)
+app.command("score")(score.score)
+app.command("render")(score.render)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"vibesweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after `vibesweep`; the process's own where None.
+
+    Returns:
+        The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 4 the cluster's.
+    """
+    try:
+        code = get_command(app).main(args=arguments, prog_name="vibesweep", standalone_mode=False)
+    except Exit as end:
+        return end.exit_code
+    except (
+        TyperException,
+        UserError,
+        TrialError,
+        RewardError,
+        ClusterError,
+        KeyboardInterrupt,
+        Abort,
+    ) as error:
+        message, code = _ending(error)
+        print(f"vibesweep: {' '.join(message.split())}", file=sys.stderr)
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _ending(error: BaseException) -> tuple[str, int]:
+    """The line and the exit code that a failure ends with."""
+    match error:
+        case TyperException():
+            return f"{error.format_message()} (see --help)", EXIT_USER_ERROR
+        case UserError():
+            return str(error), EXIT_USER_ERROR
+        case TrialError() | RewardError():
+            return str(error), EXIT_FAILED
+        case ClusterError():
+            return str(error), EXIT_INFRASTRUCTURE
+        case _:
+            return "stopped", EXIT_STOPPED
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    code = run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Reading what the user names: JSON files, existing files, training configurations in their precedence."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from common.errors import UserError, first_problem
+from common.training_config import TrainingConfig, apply_overrides, config_difference, flatten, preset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["existing_file", "read_json", "training_config"]
+
+
+def existing_file(path: Path, what: str) -> Path:
+    """The path, if a file is there.
+
+    Raises:
+        UserError: nothing there, or a folder.
+    """
+    if not path.is_file():
+        raise UserError(f"{what} must be an existing file, got {str(path)!r}; check the path")
+    return path
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The JSON value in a file.
+
+    Raises:
+        UserError: no such file, not UTF-8, or not JSON.
+    """
+    try:
+        return json.loads(existing_file(path, what).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{what} {path} must be UTF-8 text: {error.reason} at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{what} {path} must be JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
+
+
+def training_config(
+    config_file: Path | None, ablation_preset: str | None, flags: Mapping[str, Any]
+) -> TrainingConfig:
+    """Put a run's configuration together: flags over the preset's difference over the file over defaults.
+
+    Args:
+        config_file: JSON with the structure of TrainingConfig.
+        ablation_preset: `group:name`.
+        flags: dotted path to value; None where the flag was not given.
+
+    Raises:
+        UserError: a file, preset or value that is refused.
+    """
+    config = TrainingConfig()
+    if config_file is not None:
+        try:
+            config = TrainingConfig.model_validate(read_json(config_file, "--config-file"))
+        except ValidationError as error:
+            raise UserError(f"{config_file}: {first_problem(error)}") from error
+    if ablation_preset is not None:
+        difference = config_difference(preset(ablation_preset), TrainingConfig())
+        config = apply_overrides(config, flatten(difference))
+    return apply_overrides(config, {path: value for path, value in flags.items() if value is not None})

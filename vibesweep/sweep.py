@@ -1,0 +1,74 @@
+"""`vibesweep sweep run|resume`: many trials on Ray, ranked at the end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from common.errors import UserError
+from search_spaces import load_sweep_file
+from vibesweep.rank import print_ranking
+
+if TYPE_CHECKING:
+    from cluster import SweepOutcome
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Run many trials and keep every outcome.", no_args_is_help=True)
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="Sweep file, YAML.")],
+    storage: Annotated[
+        Path | None, typer.Option(help="Folder that will hold the sweep's own folder; runs/ by default.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Training seeds instead of the file's: 3,4,5.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
+) -> int:
+    """Run a sweep; the same sweep already there and unfinished goes on where it stopped."""
+    sweep = load_sweep_file(file)
+    if seeds is not None:
+        sweep = sweep.with_seeds(_seeds(seeds))
+    from cluster import run_sweep, sweep_directory  # noqa: PLC0415 - imports ray
+
+    return _finish(run_sweep(sweep, sweep_directory(sweep, storage), overwrite=overwrite))
+
+
+@app.command()
+def resume(directory: Annotated[Path, typer.Argument(help="The sweep's folder.")]) -> int:
+    """Go on with a sweep that was stopped or killed."""
+    from cluster import resume_sweep  # noqa: PLC0415 - imports ray
+
+    return _finish(resume_sweep(directory))
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"--seeds must be whole numbers with commas between, got {text!r}") from error
+
+
+def _finish(outcome: SweepOutcome) -> int:
+    """Print the ranked outcome and where everything lies; 1 if a trial failed."""
+    directory = outcome.directory
+    if outcome.was_done:
+        print(f"{directory} holds this sweep, finished; nothing was left to run", file=sys.stderr)
+    for failed in outcome.failed:
+        print(f"failed: {failed.trial_id} ({failed.label}): {failed.reason}", file=sys.stderr)
+    print_ranking(directory)
+    shown = _shortest(directory)
+    print(f"\nsweep        {shown}")
+    print(f"ledger       {shown}/trials/*/ledger/*.parquet")
+    print(f"adapters     {shown}/trials/*/adapter")
+    print(f"again        vibesweep rank {shown}")
+    print(f"curves       tensorboard --logdir {shown}/tensorboard")
+    return 1 if outcome.failed else 0
+
+
+def _shortest(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

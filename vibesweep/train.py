@@ -1,0 +1,124 @@
+"""`vibesweep train sft|grpo`: one training run in this process, with the ablation guide's flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from common.errors import UserError
+from vibesweep.options import existing_file, training_config
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Train one model: sft, then grpo.", no_args_is_help=True)
+
+Model = Annotated[str | None, typer.Option(help="Base model, adapter folder or hub id.")]
+Data = Annotated[Path, typer.Option(help="Training rows, JSONL.")]
+Output = Annotated[Path, typer.Option(help="Folder for the adapter, its ledger and its checkpoints.")]
+ConfigFile = Annotated[Path | None, typer.Option(help="JSON with TrainingConfig's structure.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the output folder holds.")]
+EvalData = Annotated[Path | None, typer.Option(help="Held-out vibes, JSONL; the embedded ones by default.")]
+Advanced = Annotated[bool, typer.Option("--advanced", help="Allow presets and reward weights as flags.")]
+
+
+@app.callback()
+def _train(context: typer.Context, advanced: Advanced = False) -> None:
+    context.obj = advanced
+
+
+@app.command()
+def sft(
+    data: Data,
+    output: Output,
+    model: Model = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the rows.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps instead of epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    lora_r: Annotated[int | None, typer.Option("--lora-r", help="LoRA rank.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the run.")] = None,
+    config_file: ConfigFile = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Supervised fine-tuning on (vibe, payload) rows: a warm start for grpo."""
+    config = training_config(
+        config_file,
+        None,
+        {
+            "base_model": model,
+            "epochs": epochs,
+            "max_steps": max_steps,
+            "optimizer.learning_rate": learning_rate,
+            "lora.r": lora_r,
+            "seed": seed,
+        },
+    )
+    existing_file(data, "--data")
+    from trainables.single import train_sft  # noqa: PLC0415 - imports torch, transformers and trl
+
+    adapter = train_sft(config, data, output, overwrite=overwrite)
+    print(f"adapter: {adapter}")
+
+
+@app.command()
+def grpo(
+    context: typer.Context,
+    data: Data,
+    output: Output,
+    model: Model = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the rows.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps instead of epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    beta: Annotated[float | None, typer.Option(help="KL coefficient.")] = None,
+    lora_r: Annotated[int | None, typer.Option("--lora-r", help="LoRA rank.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the run.")] = None,
+    config_file: ConfigFile = None,
+    eval_data: EvalData = None,
+    overwrite: Overwrite = False,
+    ablation_preset: Annotated[str | None, typer.Option(help="group:name; needs --advanced.")] = None,
+    format_weight: Annotated[float | None, typer.Option(help="Reward weight; needs --advanced.")] = None,
+    schema_weight: Annotated[float | None, typer.Option(help="Reward weight; needs --advanced.")] = None,
+    audio_weight: Annotated[float | None, typer.Option(help="Reward weight; needs --advanced.")] = None,
+) -> None:
+    """Reinforcement learning against format, schema and audio rewards."""
+    advanced: dict[str, Any] = {
+        "--ablation-preset": ablation_preset,
+        "--format-weight": format_weight,
+        "--schema-weight": schema_weight,
+        "--audio-weight": audio_weight,
+    }
+    _refuse_unless_advanced(context, advanced)
+    weights = "grpo.reward.weights"
+    config = training_config(
+        config_file,
+        ablation_preset,
+        {
+            "base_model": model,
+            "epochs": epochs,
+            "max_steps": max_steps,
+            "optimizer.learning_rate": learning_rate,
+            "grpo.beta": beta,
+            "lora.r": lora_r,
+            "seed": seed,
+            f"{weights}.format_weight": format_weight,
+            f"{weights}.schema_weight": schema_weight,
+            f"{weights}.audio_weight": audio_weight,
+        },
+    )
+    existing_file(data, "--data")
+    if eval_data is not None:
+        existing_file(eval_data, "--eval-data")
+    from trainables.single import train_grpo  # noqa: PLC0415 - imports torch, transformers and trl
+
+    result = train_grpo(config, data, output, eval_data=eval_data, overwrite=overwrite)
+    print(f"adapter: {output / 'adapter'}")
+    print(f"held-out objective: {result.objective:.4f} (validity {result.validity:.0%})")
+
+
+def _refuse_unless_advanced(context: typer.Context, flags: dict[str, Any]) -> None:
+    given = [flag for flag, value in flags.items() if value is not None]
+    if given and not context.obj:
+        raise UserError(
+            f"{', '.join(given)} must be preceded by --advanced; write `vibesweep train --advanced grpo …`"
+        )
