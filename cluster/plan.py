@@ -1,0 +1,85 @@
+"""What a sweep will run, and whether everything it needs is there, before anything starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster.scoring_actor import ScorerKey
+from common.records import TrialRecord
+from common.reward_config import CLAP_MODELS
+from common.training_config import BASE_MODELS, resolve_model
+from search_spaces.axes import GridAxis
+from search_spaces.points import grid_points, untrained_points
+from trainables.data import data_path, held_out_rows, load_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from common.ledger import RowKind
+    from search_spaces.points import Point
+    from search_spaces.sweep_file import SweepFile
+
+__all__ = ["baselines", "check_sweep", "num_trials", "scorer_keys"]
+
+
+def check_sweep(sweep: SweepFile) -> None:
+    """See that every point is valid and that its models and data are there.
+
+    Raises:
+        UserError: one line about the first that is not.
+    """
+    base = sweep.base_config()
+    if sweep.search.mode == "grid":
+        grid_points(sweep)
+    for model in _values(sweep, "base_model", base.base_model):
+        resolve_model(model, BASE_MODELS)
+    for model in _values(sweep, "grpo.reward.clap.model", base.grpo.reward.clap.model):
+        resolve_model(model, CLAP_MODELS)
+    resolve_model(sweep.objective.scorer.model, CLAP_MODELS)
+    load_rows(data_path(sweep.data.train, "train"), base.data)
+    held_out = data_path(sweep.data.held_out, "held_out")
+    held_out_rows(load_rows(held_out, base.data), sweep.objective, held_out)
+
+
+def _values(sweep: SweepFile, path: str, base: str) -> Iterable[str]:
+    """What a setting may be in this sweep."""
+    axis = sweep.space.get(path)
+    return axis.grid if isinstance(axis, GridAxis) else (base,)
+
+
+def baselines(sweep: SweepFile) -> list[TrialRecord]:
+    """What is evaluated beside the trials: the untrained policy, once for each, and random valid configs."""
+    seed = sweep.seeds[0]
+    untrained = untrained_points(sweep)
+    records: list[tuple[str, RowKind, str, Point]] = []
+    for point in untrained:
+        suffix = f"-{point.number}" if len(untrained) > 1 else ""
+        label = f"untrained policy ({point.label})" if len(untrained) > 1 else "untrained policy"
+        records.append((f"baseline-untrained{suffix}", "untrained_policy", label, point))
+    records.append(("baseline-random", "random_configs", "random valid configs", untrained[0]))
+    return [
+        TrialRecord(
+            trial_id=trial_id,
+            kind=kind,
+            number=-1 - place,
+            label=label,
+            params=dict(point.params),
+            seed=seed,
+            config_hash=point.config_hash,
+            config=point.config.model_copy(update={"seed": seed}),
+        )
+        for place, (trial_id, kind, label, point) in enumerate(records)
+    ]
+
+
+def num_trials(sweep: SweepFile) -> int:
+    """Trials and baselines of the whole sweep."""
+    points = sweep.search.trials or len(grid_points(sweep))
+    return points * len(sweep.seeds) + len(baselines(sweep))
+
+
+def scorer_keys(sweep: SweepFile) -> list[ScorerKey]:
+    """The scorers known before the first trial: of the evaluation, and of the base configuration."""
+    evaluation = ScorerKey(clap=sweep.objective.scorer)
+    training = ScorerKey.of_reward(sweep.base_config().grpo.reward)
+    return [evaluation] if training in (None, evaluation) else [evaluation, training]

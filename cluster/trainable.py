@@ -1,0 +1,117 @@
+"""What Tune runs for each trial: read the record, connect to the scorers, run, forward progress."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from cluster.pool import PoolBackend
+from cluster.scoring_actor import ScorerKey
+from cluster.search import CRASH_FILE
+from common.errors import TrialError, UserError
+from common.records import ResultRecord, TrialRecord
+from rewards import Scorer, load_callable
+from trainables.spec import Progress, TrialSpec
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+    from cluster.scoring_actor import ScoringActor
+    from common.objective import ObjectiveConfig
+    from rewards import AudioBackend
+
+__all__ = ["SweepTask", "TrialCode", "run_in_tune"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCode:
+    """Which functions a sweep runs, as `module:callable` that every worker process can import.
+
+    Scale tests and other trainables replace them; the signatures are those of the defaults.
+    """
+
+    trial: str = "trainables.trial:run_trial"
+    random_configs: str = "trainables.baselines:evaluate_random_configs"
+    audio_backend: str = "rewards.backends:audio_backend"
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTask:
+    """What all trials of a sweep share; sent to the workers once."""
+
+    sweep: str
+    directory: str
+    """The sweep directory."""
+    train_data: str
+    held_out_data: str
+    objective: ObjectiveConfig
+    scorers: tuple[ActorHandle[ScoringActor], ...]
+    """The pool's actors; none scores inside each trial's process."""
+    code: TrialCode
+
+
+def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
+    """Run the trial that `config["trial_id"]` names, to its end.
+
+    A trial that fails has its reason in its result file and ends here, so that the sweep goes on and does
+    not try it again. Everything else is a crash: it leaves a traceback, and Tune starts it again.
+    """
+    folder = Path(task.directory) / "trials" / config["trial_id"]
+    record = TrialRecord.read(folder)
+    try:
+        _run(record, folder, task)
+    except (TrialError, UserError) as error:
+        if ResultRecord.read(folder) is None:
+            ResultRecord(status="failed", reason=str(error)).write(folder)
+    except Exception:
+        (folder / CRASH_FILE).write_text(traceback.format_exc())
+        raise
+
+
+def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
+    spec = TrialSpec(
+        sweep=task.sweep,
+        trial_id=record.trial_id,
+        kind=record.kind,
+        config=record.config,
+        config_hash=record.config_hash,
+        params=record.params,
+        train_data=task.train_data,
+        held_out_data=task.held_out_data,
+        objective=task.objective,
+        directory=str(folder),
+        tensorboard=str(Path(task.directory) / "tensorboard" / record.trial_id),
+    )
+    evaluation = Scorer(_backend(ScorerKey(clap=task.objective.scorer), task))
+    if record.kind == "random_configs":
+        load_callable(task.code.random_configs)(spec, evaluation)
+        return
+
+    infra = record.config.infra
+    deadline_s = infra.timeout_hours * 3600
+
+    def report(progress: Progress) -> None:
+        tune.report(progress._asdict())
+        if progress.seconds > deadline_s:
+            raise TrialError(
+                f"a trial must end within infra.timeout_hours = {infra.timeout_hours:g}, got "
+                f"{progress.seconds / 3600:.2f} hours at step {progress.step} of {progress.total_steps}"
+            )
+
+    reward_key = ScorerKey.of_reward(record.config.grpo.reward)
+    training = Scorer(_backend(reward_key, task) if reward_key else None)
+    load_callable(task.code.trial)(spec, training, evaluation, report)
+
+
+def _backend(key: ScorerKey, task: SweepTask) -> AudioBackend:
+    """The pool's backend, or one in this process where the sweep has no pool."""
+    if task.scorers:
+        return PoolBackend.connect(task.scorers, key)
+    backend: AudioBackend = load_callable(task.code.audio_backend)(
+        "clap" if key.custom_scorer_path is None else "custom", key.clap, key.custom_scorer_path
+    )
+    return backend

@@ -1,0 +1,97 @@
+"""Where audio is scored: in this process (the pool of Ray actors is in `cluster`)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Literal
+
+from common.errors import RewardError, UserError
+from rewards.components import AudioResult
+from rewards.plugins import load_callable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from common.music_schema import MusicConfig
+    from common.reward_config import ClapScorerConfig, ScorerProtocol
+    from rewards.components import AudioBackend
+
+__all__ = ["InProcessBackend", "audio_backend", "load_callable"]
+
+_LOG = logging.getLogger(__name__)
+_ATTEMPTS = 2
+
+
+class InProcessBackend:
+    """Calls a scorer in this process, and turns its failures into reasons."""
+
+    def __init__(self, scorer: ScorerProtocol, scorer_id: str, renderer_id: str) -> None:
+        self._scorer = scorer
+        self.scorer_id = scorer_id
+        self.renderer_id = renderer_id
+
+    def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
+        """Score [B] configs for their [B] vibes.
+
+        A call that raises is made once more; if it raises again, all B are unscored with its reason. A score
+        that is not finite is unscored at once: the same config would give it again.
+        """
+        if not configs:
+            return []
+        try:
+            scores = self._scores(vibes, configs)
+        except Exception as error:
+            _LOG.exception("scoring %d configs failed %d times", len(configs), _ATTEMPTS)
+            reason = f"scorer {self.scorer_id} failed {_ATTEMPTS} times: {_one_line(error)}"
+            return [AudioResult(None, reason)] * len(configs)
+        return [
+            AudioResult(score, None)
+            if math.isfinite(score)
+            else AudioResult(None, f"scorer {self.scorer_id} gave a score that is not finite: {score}")
+            for score in scores
+        ]
+
+    def _scores(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                scores = [float(score) for score in self._scorer(vibes, configs)]
+                if len(scores) != len(configs):
+                    raise RewardError(f"{len(scores)} scores came back for {len(configs)} configs")
+            except Exception as error:
+                if attempt == _ATTEMPTS:
+                    raise
+                _LOG.warning("scoring %d configs failed, trying again: %s", len(configs), _one_line(error))
+            else:
+                return scores
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def audio_backend(
+    reward_type: Literal["clap", "schema_only", "custom"],
+    clap: ClapScorerConfig,
+    custom_scorer_path: str | None,
+) -> AudioBackend | None:
+    """The in-process backend of a reward type; None where the reward has no audio.
+
+    Torch runs with the thread count of its process: whoever wants equal scores from two processes gives both
+    the same one (Ray sets OMP_NUM_THREADS from num_cpus).
+
+    Raises:
+        UserError: the checkpoint, the renderer or the custom scorer cannot be loaded.
+    """
+    if reward_type == "schema_only":
+        return None
+    if reward_type == "custom":
+        if custom_scorer_path is None:
+            raise UserError("reward_type 'custom' must come with custom_scorer_path, got none; name a scorer")
+        return InProcessBackend(load_callable(custom_scorer_path), f"custom:{custom_scorer_path}", "custom")
+    from rewards.clap import ClapScorer  # noqa: PLC0415  (transformers, which the other types do not need)
+
+    scorer = ClapScorer(clap)
+    return InProcessBackend(scorer, scorer.scorer_id, scorer.renderer_id)
+
+
+def _one_line(error: Exception) -> str:
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}"

@@ -1,0 +1,145 @@
+"""The CLAP scorer: configs rendered, heard and compared with their vibes, the same in any batch."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor
+
+from common.music_schema import config_hash
+from rewards.clap.cache import LruCache
+from rewards.clap.model import load_clap, pick_device
+from rewards.plugins import load_callable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from common.music_schema import MusicConfig
+    from common.reward_config import ClapScorerConfig
+
+__all__ = ["ClapScorer"]
+
+_CACHED_TEXTS: Final = 4096
+_CACHED_CLIPS: Final = 16_384  # of 512 floats for LAION's models: 32 MiB
+
+Embedding = tuple[float, ...]
+"""A unit vector as Python floats: its cosines are summed exactly, on any machine, in any batch."""
+
+
+class ClapScorer:
+    """A `ScorerProtocol`: audio = s(a, v) - max(0, s(a, b) - s(v, b)).
+
+    s is the cosine, a the embedding of the rendered config, v that of its vibe, b the normalized mean
+    embedding of the bad-sound words. So a config gains by sounding like its vibe, and loses by sounding worse
+    (more like the bad words) than the vibe itself is.
+
+    A score depends on its vibe, its config and the thread count of torch, and on nothing else: rendering and
+    the audio tower always run in one shape of `microbatch` clips, short batches padded by repeating their
+    last config; texts pass one by one; windows are averaged in their order.
+    """
+
+    def __init__(self, config: ClapScorerConfig) -> None:
+        """
+        Raises:
+            UserError: the checkpoint, the renderer or the device cannot be used.
+        """
+        self.config = config
+        self.clap = load_clap(config.model, pick_device(config.device))
+        self._render: Callable[..., Tensor] = load_callable(config.renderer)
+        self._texts: LruCache[Embedding] = LruCache(_CACHED_TEXTS)
+        self._clips: LruCache[Embedding] = LruCache(_CACHED_CLIPS)
+        self._bad = _normalized(
+            [math.fsum(axis) for axis in zip(*map(self.embed_text, config.bad_sounds), strict=True)]
+        )
+
+    @property
+    def scorer_id(self) -> str:
+        """The checkpoint's name, and a hash of its weights and of the settings that move a score."""
+        settings = (self.clap.weights_hash, self.config.microbatch, *self.config.bad_sounds)
+        digest = hashlib.sha256("|".join(map(str, settings)).encode()).hexdigest()[:8]
+        return f"clap:{Path(self.config.model).name}:{digest}"
+
+    @property
+    def renderer_id(self) -> str:
+        """The renderer's own id (else its import path), length and seed."""
+        own = getattr(
+            sys.modules[self.config.renderer.partition(":")[0]], "RENDERER_ID", self.config.renderer
+        )
+        return f"{own}:{self.config.seconds:g}s:seed{self.config.render_seed}"
+
+    def __call__(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
+        """Score [B] configs for their [B] vibes; each score is in [-3, 1]."""
+        scores = []
+        for vibe, clip in zip(map(self.embed_text, vibes), self.embed_configs(configs), strict=True):
+            worse = _cosine(clip, self._bad) - _cosine(vibe, self._bad)
+            scores.append(_cosine(clip, vibe) - max(0.0, worse))
+        return scores
+
+    def embed_configs(self, configs: Sequence[MusicConfig]) -> list[Embedding]:
+        """Unit embeddings of the configs' sound, rendered where they are not cached."""
+        keys = [config_hash(config) for config in configs]
+        found: dict[str, Embedding | None] = {key: self._clips.get(key) for key in keys}
+        wanted = {key: config for key, config in zip(keys, configs, strict=True) if found[key] is None}
+        queue = list(wanted.items())
+        for start in range(0, len(queue), self.config.microbatch):
+            batch = queue[start : start + self.config.microbatch]
+            heard = self._listen([config for _, config in batch])
+            for (key, _), clip in zip(batch, heard, strict=True):
+                found[key] = clip
+                self._clips.put(key, clip)
+        return [known for key in keys if (known := found[key]) is not None]
+
+    def _listen(self, configs: Sequence[MusicConfig]) -> list[Embedding]:
+        """Embeddings of at most `microbatch` configs, computed in the full shape."""
+        padded = [*configs, *[configs[-1]] * (self.config.microbatch - len(configs))]
+        with torch.inference_mode():
+            audio = self._render(
+                padded,
+                seconds=self.config.seconds,
+                sample_rate=self.clap.log_mel.sample_rate,
+                device=self.clap.device,
+                seed=self.config.render_seed,
+            )
+            windows = whole_windows(audio.mean(dim=1), self.clap.log_mel.window_samples)
+            heard = [self.clap.embed_windows(window).cpu().double() for window in windows]
+        mean = torch.stack(heard).mean(dim=0)
+        return [_normalized(row) for row in mean[: len(configs)].tolist()]
+
+    def embed_text(self, text: str) -> Embedding:
+        """Unit embedding of a text."""
+        embedding = self._texts.get(text)
+        if embedding is None:
+            embedding = _normalized(self.clap.embed_text(text).cpu().double().tolist())
+            self._texts.put(text, embedding)
+        return embedding
+
+
+def whole_windows(audio: Tensor, window: int) -> list[Tensor]:
+    """Cut [B, S] audio into whole windows, in their order, each [B, window].
+
+    The last one ends with the clip, so that every sample is heard; it overlaps its neighbour where S is no
+    multiple of the window. A clip shorter than a window is repeated as often as it fits and then padded with
+    silence (transformers' "repeatpad").
+    """
+    samples = audio.shape[1]
+    if samples < window:
+        repeated = audio.repeat(1, window // samples)
+        return [torch.nn.functional.pad(repeated, (0, window - repeated.shape[1]))]
+    starts = [*range(0, samples - window, window), samples - window]
+    return [audio[:, start : start + window] for start in starts]
+
+
+def _normalized(vector: Sequence[float]) -> Embedding:
+    length = math.sqrt(math.fsum(x * x for x in vector))
+    return tuple(x / length for x in vector)
+
+
+def _cosine(one: Embedding, other: Embedding) -> float:
+    """Cosine of two unit vectors; `fsum` rounds once, so the order of the axes cannot move it."""
+    cosine = math.fsum(a * b for a, b in zip(one, other, strict=True))
+    return cosine / max(1.0, abs(cosine))  # never beyond 1 by a rounding, and NaN stays NaN

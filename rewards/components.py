@@ -1,0 +1,68 @@
+"""The components of one completion's reward, and what any audio scorer must offer to fill its slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from common.music_schema import MusicConfig
+
+__all__ = ["AudioBackend", "AudioResult", "Components"]
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Raw components of one completion, before any weight or floor.
+
+    Four cases: *scored* (all three are numbers), *not renderable* (audio None, renderable False: whoever
+    weights puts the floor there), *without audio* (a schema_only scorer: audio and renderable None) and
+    *unscored* (all None beside the reason; our failure, never a zero).
+    """
+
+    format: float | None
+    """1 if the whole text is one JSON object, else 0."""
+    schema: float | None
+    """Share of the contract's leaf rules that hold, 0 to 1."""
+    audio: float | None
+    """How well the sound fits the vibe; -3 to 1 where CLAP scored it."""
+    renderable: bool | None
+    """Whether the config part is a valid `MusicConfig`; None where no audio was asked for."""
+    unscored: str | None = None
+    """Why nothing could be scored."""
+
+    @classmethod
+    def missing(cls, reason: str) -> Components:
+        """An unscored completion."""
+        return cls(format=None, schema=None, audio=None, renderable=None, unscored=reason)
+
+
+class AudioResult(NamedTuple):
+    """One audio score, or why there is none; exactly one of the two is None."""
+
+    score: float | None
+    reason: str | None
+
+
+class AudioBackend(Protocol):
+    """Fills the audio slot: in process, or from a pool of actors.
+
+    A backend answers every config, retries what is worth retrying, and raises nothing that one config
+    could cause: what could not be scored comes back with its reason.
+    """
+
+    @property
+    def scorer_id(self) -> str:
+        """Names the scoring model and its settings; equal ids, equal scores."""
+        ...
+
+    @property
+    def renderer_id(self) -> str:
+        """Names the renderer and its settings; equal ids, equal sound."""
+        ...
+
+    def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
+        """Score [B] configs for their [B] vibes."""
+        ...

@@ -1,0 +1,61 @@
+"""The first JSON object in a completion, found with bounded work whatever the policy wrote."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+__all__ = ["MAX_ATTEMPTS", "MAX_CHARACTERS", "first_json_object"]
+
+MAX_CHARACTERS: Final = 32_768
+"""Characters looked at. A contract-valid payload needs fewer than 20,000 with every character escaped."""
+MAX_ATTEMPTS: Final = 64
+"""Opening braces tried. Each try reads at most MAX_CHARACTERS, so the work on one text is bounded."""
+
+_WHITE_SPACE = " \t\n\r"
+
+
+def first_json_object(text: str) -> tuple[dict[str, Any] | None, bool]:
+    """The first JSON object in a text, and whether the text is that object and nothing else.
+
+    JSON as in RFC 8259: NaN and Infinity are refused, and so is a repeated key, which would let a text
+    say two things at once. White space around the object is allowed.
+
+    Args:
+        text: anything. It is never evaluated, and nesting, length or content cannot raise.
+
+    Returns:
+        The object (None if there is none among the first MAX_CHARACTERS) and whether it is the whole text.
+
+    >>> first_json_object(' {"a": 1} ')
+    ({'a': 1}, True)
+    >>> first_json_object('Sure! {"a": 1}')
+    ({'a': 1}, False)
+    """
+    head = text[:MAX_CHARACTERS]
+    start = head.find("{")
+    for _ in range(MAX_ATTEMPTS):
+        if start < 0:
+            break
+        try:
+            found, end = _DECODER.raw_decode(head, start)
+        except (ValueError, RecursionError):  # not JSON from here on, or nested beyond any payload
+            start = head.find("{", start + 1)
+            continue
+        alone = len(text) <= MAX_CHARACTERS and not (text[:start] + text[end:]).strip(_WHITE_SPACE)
+        return found, alone
+    return None, False
+
+
+def _object_of_distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object_of_distinct_keys, parse_constant=_refuse_constant)

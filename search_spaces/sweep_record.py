@@ -1,0 +1,63 @@
+"""`sweep.json`: the resolved sweep, what it ran on, and what makes two sweeps the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final, Literal
+
+from common.model import FrozenModel
+from common.records import write_text_atomically
+from search_spaces.sweep_file import SweepFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["SWEEP_RECORD", "SweepRecord", "fingerprint"]
+
+SWEEP_RECORD: Final = "sweep.json"
+
+
+class SweepRecord(FrozenModel):
+    """What a sweep directory says about its sweep."""
+
+    format: Literal["1"] = "1"
+    """Version of this file's layout."""
+    sweep: SweepFile
+    """The sweep as it runs: axes parsed, paths absolute."""
+    data_sha256: dict[str, str]
+    """Split to the hash of its file."""
+    versions: dict[str, str]
+    """Distribution to installed version."""
+    git_revision: str | None
+    """Commit of the code, `-dirty` behind it where files were changed; None outside a checkout."""
+    fingerprint: str
+    """What is searched, on which data; equal for the same resolved sweep."""
+
+    def write(self, directory: Path) -> None:
+        """Write `sweep.json`, atomically."""
+        write_text_atomically(directory / SWEEP_RECORD, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> SweepRecord | None:
+        """The record in a sweep directory; None where there is none.
+
+        Raises:
+            pydantic.ValidationError: another version's record, or no record at all.
+        """
+        path = directory / SWEEP_RECORD
+        return cls.model_validate_json(path.read_text()) if path.is_file() else None
+
+
+def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
+    """SHA-256 of what decides the outcome, 64 hex digits.
+
+    Left out: where the sweep is stored, on how many machines it runs, and where its data lie (a job's
+    working directory is another one each time); the data's content counts instead.
+    """
+    content = sweep.model_dump(mode="json", exclude={"storage", "resources", "data"})
+    content["base"] = {
+        path: value for path, value in content["base"].items() if not path.startswith("infra.")
+    }
+    text = json.dumps([content, data_sha256], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

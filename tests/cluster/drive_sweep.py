@@ -1,0 +1,19 @@
+"""A driver to be killed: runs the sweep of a JSON file with stand-in trials."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cluster import TrialCode, run_sweep
+from search_spaces import SweepFile
+
+if __name__ == "__main__":
+    outcome = run_sweep(
+        SweepFile.model_validate_json(Path(sys.argv[1]).read_text()),
+        Path(sys.argv[2]),
+        code=TrialCode(
+            "trivial_trials:quick", "trivial_trials:random_configs", "trivial_trials:length_backend"
+        ),
+    )
+    print(outcome.num_finished, len(outcome.failed))

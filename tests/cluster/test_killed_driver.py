@@ -1,0 +1,123 @@
+"""A driver that is killed or interrupted loses nothing, doubles nothing and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.records import ResultRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+HERE = Path(__file__).parent
+
+
+def start(sweep: Any, directory: Path, *, step_s: float) -> subprocess.Popen[str]:
+    file = directory.parent / "sweep.json"
+    file.write_text(sweep.model_dump_json())
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "drive_sweep.py"), str(file), str(directory)],
+        env=os.environ | {"PYTHONPATH": str(HERE), "TRIVIAL_STEP_S": str(step_s)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(condition: Any, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def ended(directory: Path) -> set[str]:
+    return {path.parent.name for path in directory.glob("trials/*/result.json")}
+
+
+def started(directory: Path) -> dict[str, int]:
+    return {
+        path.parent.name: len(path.read_text().splitlines()) for path in directory.glob("trials/*/starts")
+    }
+
+
+def actors_below(pid: int) -> Iterator[int]:
+    """The trial and scorer processes below a driver. Ray's own agents take a minute to notice its death."""
+    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        title = Path(f"/proc/{child}/cmdline").read_text()
+        if title.startswith(("ray::ImplicitFunc", "ray::ScoringActor")):
+            yield child
+        yield from actors_below(child)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+SEARCHES = {
+    "grid": {"space": {"grpo.beta": [0.0, 0.01, 0.02, 0.03]}},
+    "optuna": {
+        "space": {"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}},
+        "search": {"mode": "optuna", "trials": 4},
+    },
+}
+
+
+@pytest.mark.parametrize("mode", SEARCHES)
+def test_a_sweep_whose_driver_was_killed_goes_on_when_it_is_run_again(
+    mode: str, make_sweep: Any, tmp_path: Path
+) -> None:
+    sweep = make_sweep(seeds=[0, 1], resources={"scorers": 0}, **SEARCHES[mode])
+    out = tmp_path / "out"
+    driver = start(sweep, out, step_s=0.3)
+    wait_for(lambda: "t001-s0" in ended(out))
+    actors = list(actors_below(driver.pid))
+    assert actors
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not any(map(alive, actors)), 30.0)
+    before, starts_before = ended(out), started(out)
+    proposed = {path.parent.name: TrialRecord.read(path.parent) for path in out.glob("trials/*/trial.json")}
+    assert len(before) < 10
+
+    printed, errors = start(sweep, out, step_s=0.0).communicate(timeout=180)
+    assert printed == "10 0\n", errors
+    expected = {f"t{point:03d}-s{seed}" for point in range(4) for seed in (0, 1)}
+    assert ended(out) == expected | {"baseline-untrained", "baseline-random"}
+    for trial_id, record in proposed.items():
+        assert TrialRecord.read(out / "trials" / trial_id) == record
+    for trial_id, count in started(out).items():
+        if trial_id in before:
+            assert count == starts_before[trial_id], f"{trial_id} had ended and ran again"
+        else:
+            assert count == starts_before.get(trial_id, 0) + 1
+    records = [TrialRecord.read(out / "trials" / trial_id) for trial_id in expected]
+    assert len({record.config_hash for record in records}) == 4
+
+
+def test_ctrl_c_ends_everything_and_says_how_to_go_on(make_sweep: Any, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    driver = start(make_sweep(resources={"scorers": 1, "cpus_per_scorer": 0}), out, step_s=2.0)
+    wait_for((out / "trials" / "baseline-untrained" / "starts").exists)
+    actors = list(actors_below(driver.pid))
+    assert actors
+    driver.send_signal(signal.SIGINT)
+    _, errors = driver.communicate(timeout=60)
+    assert f"go on with: vibesweep sweep resume {out}" in errors
+    assert driver.returncode != 0
+    wait_for(lambda: not any(map(alive, actors)), 30.0)
+    assert ResultRecord.read(out / "trials" / "baseline-untrained") is None

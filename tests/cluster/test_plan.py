@@ -1,0 +1,71 @@
+"""What a sweep will run, and what stops it before it starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cluster.plan import baselines, check_sweep, num_trials, scorer_keys
+from common.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_every_sweep_has_its_untrained_policy_and_random_configs(make_sweep: Any) -> None:
+    records = baselines(make_sweep(seeds=[4, 2]))
+    assert [(r.trial_id, r.kind, r.label, r.seed, r.config.seed) for r in records] == [
+        ("baseline-untrained", "untrained_policy", "untrained policy", 4, 4),
+        ("baseline-random", "random_configs", "random valid configs", 4, 4),
+    ]
+
+
+def test_two_base_models_have_two_untrained_policies(make_sweep: Any) -> None:
+    records = baselines(make_sweep(base={}, space={"base_model": ["tiny", "own/er"], "lora.r": [1, 2]}))
+    assert [(r.trial_id, r.label) for r in records] == [
+        ("baseline-untrained-0", "untrained policy (base_model=tiny)"),
+        ("baseline-untrained-1", "untrained policy (base_model=own/er)"),
+        ("baseline-random", "random valid configs"),
+    ]
+
+
+def test_trials_are_counted_with_seeds_and_baselines(make_sweep: Any) -> None:
+    # 2 points x 3 seeds + 2 baselines
+    assert num_trials(make_sweep(seeds=[0, 1, 2])) == 8
+    optuna = make_sweep(
+        space={"lora.r": {"range": [1, 64], "kind": "int"}},
+        search={"mode": "optuna", "trials": 20},
+        seeds=[0, 1],
+    )
+    assert num_trials(optuna) == 42
+
+
+def test_equal_training_and_evaluation_scorers_are_loaded_once(make_sweep: Any) -> None:
+    assert len(scorer_keys(make_sweep())) == 1
+    assert len(scorer_keys(make_sweep(base={"grpo.reward.reward_type": "schema_only"}))) == 1
+    assert len(scorer_keys(make_sweep(base={"grpo.reward.clap.seconds": 20.0}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"base": {"base_model": "./nowhere"}}, r"model must be one of tiny, .* got './nowhere'"),
+        ({"base": {"grpo.reward.clap.model": "/no/clap"}}, r"model must be one of tiny, .* got '/no/clap'"),
+        ({"objective": {"scorer": {"model": "/no/clap"}}}, r"model must be one of tiny, .* got '/no/clap'"),
+        ({"data": {"train": "/no/data.jsonl"}}, r"'/no/data.jsonl'"),
+        ({"objective": {"num_vibes": 3}}, r"objective.num_vibes must be <= the rows of .* got 3 > 2"),
+    ],
+)
+def test_what_is_missing_is_found_before_anything_starts(
+    make_sweep: Any, content: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        check_sweep(make_sweep(**content))
+
+
+def test_a_broken_line_of_the_data_is_named(make_sweep: Any, tmp_path: Path) -> None:
+    sweep = make_sweep()
+    (tmp_path / "vibes.jsonl").write_text('{"vibe_noisy": "rain"}\n{"vibe_noisy": \n')
+    with pytest.raises(UserError, match=r"vibes.jsonl line 2 must be one JSON object"):
+        check_sweep(sweep)

@@ -1,0 +1,57 @@
+"""The display: lines for a log, a table for a terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from cluster.plan import baselines
+from cluster.progress import SweepDisplay
+from cluster.proposals import GridProposals
+from cluster.search import SweepSearcher
+from common.records import ResultRecord, TrialRecord
+
+
+def trial_records(make_sweep: Any, tmp_path: Any) -> list[TrialRecord]:
+    sweep = make_sweep()
+    search = SweepSearcher(tmp_path, baselines(sweep), GridProposals(sweep), sweep.seeds)
+    return [TrialRecord.read(tmp_path / str(search.suggest(str(n))["trial_id"])) for n in range(4)]  # type: ignore[index]
+
+
+def test_a_log_has_a_line_for_every_start_end_and_failure(make_sweep: Any, tmp_path: Any) -> None:
+    untrained, _, first, second = trial_records(make_sweep, tmp_path)
+    text = io.StringIO()
+    with SweepDisplay("demo", 4, Console(file=text, width=80)) as display:
+        display.status("starting Ray")
+        display.already_done(untrained, ResultRecord(status="finished", objective=0.9))
+        display.started(first)
+        display.reported("t000-s0", {"step": 1, "total_steps": 4, "reward": 0.5, "objective": None})
+        display.ended(first, ResultRecord(status="finished", objective=0.25))
+        display.started(second)
+        display.ended(second, ResultRecord(status="failed", reason="NaN [objective]"))
+    lines = text.getvalue().splitlines()
+    assert lines[:2] == ["demo: starting Ray", "t000-s0 starts: grpo.beta=0, seed 0"]
+    # The best is a trial: the untrained policy's 0.9 is what trials are compared with.
+    assert (
+        "t000-s0 ended after 0 s: objective 0.250 | 2/4 trials, best 0.250 (grpo.beta=0, seed 0)" in lines[2]
+    )
+    assert lines[4] == "t001-s0 failed: NaN [objective]"
+    assert "3/4 trials, 1 failed" in lines[5]
+
+
+def test_a_terminal_shows_the_running_trials(make_sweep: Any, tmp_path: Any) -> None:
+    *_, first, second = trial_records(make_sweep, tmp_path)
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with SweepDisplay("demo", 4, console) as display:
+        display.started(first)
+        display.started(second)
+        display.reported("t001-s0", {"step": 3, "total_steps": 12, "reward": 0.512, "objective": 0.25})
+        with console.capture() as shown:
+            console.print(display._view())
+    rows = [" ".join(line.split()) for line in shown.get().splitlines()]
+    assert any("t000-s0 grpo.beta=0 0 - - -" in row for row in rows)
+    assert any("t001-s0 grpo.beta=0.05 0 3/12 0.512 0.250" in row for row in rows)
+    # 3 of 12 steps of one of 4 trials are done.
+    assert any("demo: 0/4 trials" in row and "left" in row for row in rows)

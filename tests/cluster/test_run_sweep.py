@@ -1,0 +1,108 @@
+"""Whole sweeps of stand-in trials on a real Ray."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from common.records import ResultRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cluster import SweepOutcome
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+def run(sweep: Any, directory: Path, trial: str = "quick", **options: Any) -> SweepOutcome:
+    from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
+
+    code = TrialCode(
+        trial=f"trivial_trials:{trial}",
+        random_configs="trivial_trials:random_configs",
+        audio_backend="trivial_trials:length_backend",
+    )
+    return run_sweep(sweep, directory, code=code, console=Console(file=io.StringIO()), **options)
+
+
+def starts(directory: Path) -> dict[str, int]:
+    """How often each trial was started."""
+    return {
+        path.parent.name: len(path.read_text().splitlines())
+        for path in sorted(directory.glob("trials/*/starts"))
+    }
+
+
+def test_a_grid_runs_every_point_with_every_seed_once(make_sweep: Any, tmp_path: Path) -> None:
+    sweep = make_sweep(seeds=[0, 1], resources={"scorers": 0})
+    outcome = run(sweep, tmp_path / "out")
+    assert (outcome.num_finished, outcome.failed, outcome.was_done) == (6, (), False)
+    assert starts(tmp_path / "out") == {
+        "baseline-untrained": 1, "t000-s0": 1, "t000-s1": 1, "t001-s0": 1, "t001-s1": 1,
+    }  # fmt: skip
+    # beta 0.05 is the top of the parabola, and seed 1 adds 0.001.
+    best = ResultRecord.read(tmp_path / "out" / "trials" / "t001-s1")
+    assert best is not None
+    assert best.objective == 0.001
+
+    again = run(sweep, tmp_path / "out")
+    assert (again.num_finished, again.was_done) == (6, True)
+    assert set(starts(tmp_path / "out").values()) == {1}
+
+
+def test_a_failing_trial_is_reported_and_the_sweep_goes_on(make_sweep: Any, tmp_path: Path) -> None:
+    sweep = make_sweep(space={"grpo.beta": [0.5, 0.05]}, resources={"scorers": 0})
+    outcome = run(sweep, tmp_path / "out")
+    assert outcome.num_finished == 3
+    assert outcome.failed == (("t000-s0", "grpo.beta=0.5", "beta 0.5 is refused by this stand-in"),)
+    assert starts(tmp_path / "out")["t000-s0"] == 1
+
+    # Failed trials run again where that is asked for.
+    assert len(run(sweep, tmp_path / "out", retry_failed=True).failed) == 1
+    assert starts(tmp_path / "out") == {"baseline-untrained": 1, "t000-s0": 2, "t001-s0": 1}
+
+
+def test_a_crashed_trial_is_started_again_and_a_hopeless_one_is_given_up(
+    make_sweep: Any, tmp_path: Path
+) -> None:
+    sweep = make_sweep(
+        base={"base_model": "tiny", "infra.max_retries": 1},
+        space={"grpo.beta": [0.5, 0.05]},
+        resources={"scorers": 0},
+    )
+    outcome = run(sweep, tmp_path / "out", trial="crash_once")
+    assert outcome.num_finished == 3
+    ((trial_id, _, reason),) = outcome.failed
+    assert trial_id == "t000-s0"
+    assert reason.startswith("crashed: RuntimeError: a bug")
+    # max_retries 1: two starts, whether the second one helps or not.
+    assert starts(tmp_path / "out") == {"baseline-untrained": 2, "t000-s0": 2, "t001-s0": 2}
+
+
+def test_an_optuna_sweep_runs_its_points_through_the_pool(make_sweep: Any, tmp_path: Path) -> None:
+    sweep = make_sweep(
+        space={"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}},
+        search={"mode": "optuna", "trials": 4},
+        seeds=[0, 1],
+    )
+    outcome = run(sweep, tmp_path / "out")
+    assert (outcome.num_finished, outcome.failed) == (10, ())
+    records = [TrialRecord.read(path.parent) for path in (tmp_path / "out").glob("trials/t*/trial.json")]
+    betas = {record.number: record.config.grpo.beta for record in records}
+    assert len(records) == 8
+    assert len(set(betas.values())) == 4
+    assert all(record.params["grpo.beta"] == betas[record.number] for record in records)
+
+
+def test_a_sweep_that_cannot_start_leaves_nothing(make_sweep: Any, tmp_path: Path) -> None:
+    from cluster import TrialCode, run_sweep  # noqa: PLC0415
+    from common.errors import UserError  # noqa: PLC0415
+
+    code = TrialCode(audio_backend="trivial_trials:no_such_backend")
+    with pytest.raises(UserError, match=r"no_such_backend"):
+        run_sweep(make_sweep(), tmp_path / "out", code=code, console=Console(file=io.StringIO()))
+    assert not (tmp_path / "out").exists()

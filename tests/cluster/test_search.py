@@ -1,0 +1,138 @@
+"""The searcher: baselines first, seeds together, means told once, and all of it again from the records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.search import Searcher
+
+from cluster.plan import baselines
+from cluster.proposals import proposals_for
+from cluster.search import CRASH_FILE, SweepSearcher
+from common.records import ResultRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from search_spaces.points import Point
+    from search_spaces.sweep_file import SweepFile
+
+
+class Told:
+    """Proposals that remember what they were told."""
+
+    def __init__(self, sweep: SweepFile) -> None:
+        self._inner = proposals_for(sweep)
+        self.told: list[tuple[int, float | None]] = []
+
+    def propose(self) -> Point | None:
+        return self._inner.propose()
+
+    def restore(self, number: int, params: Mapping[str, Any]) -> None:
+        self._inner.restore(number, params)
+
+    def tell(self, number: int, objective: float | None) -> None:
+        self.told.append((number, objective))
+        self._inner.tell(number, objective)
+
+
+def searcher(sweep: SweepFile, trials: Path) -> tuple[SweepSearcher, Told]:
+    proposals = Told(sweep)
+    return SweepSearcher(trials, baselines(sweep), proposals, sweep.seeds), proposals
+
+
+def suggested(search: SweepSearcher, tune_id: str) -> str:
+    suggestion = search.suggest(tune_id)
+    return suggestion if isinstance(suggestion, str) else str(suggestion["trial_id"])
+
+
+def finish(search: SweepSearcher, trials: Path, tune_id: str, trial_id: str, objective: float) -> None:
+    ResultRecord(status="finished", objective=objective).write(trials / trial_id)
+    search.on_trial_complete(tune_id, {})
+
+
+def test_baselines_come_first_then_all_seeds_of_each_point(make_sweep: Any, tmp_path: Path) -> None:
+    search, _ = searcher(make_sweep(seeds=[3, 5]), tmp_path)
+    order = [suggested(search, str(n)) for n in range(7)]
+    assert order == [
+        "baseline-untrained", "baseline-random",
+        "t000-s3", "t000-s5", "t001-s3", "t001-s5",
+        Searcher.FINISHED,
+    ]  # fmt: skip
+    record = TrialRecord.read(tmp_path / "t001-s5")
+    assert (record.seed, record.config.seed, record.number, record.label) == (5, 5, 1, "grpo.beta=0.05")
+    assert record.config_hash == TrialRecord.read(tmp_path / "t001-s3").config_hash
+
+
+def test_a_record_lies_in_the_folder_before_its_trial_is_suggested(make_sweep: Any, tmp_path: Path) -> None:
+    search, _ = searcher(make_sweep(), tmp_path)
+    for number in range(4):
+        trial_id = suggested(search, str(number))
+        assert TrialRecord.read(tmp_path / trial_id).trial_id == trial_id
+
+
+def test_the_mean_is_told_when_the_last_seed_has_ended(make_sweep: Any, tmp_path: Path) -> None:
+    search, proposals = searcher(make_sweep(seeds=[0, 1]), tmp_path)
+    ids = {suggested(search, str(n)): str(n) for n in range(6)}
+    finish(search, tmp_path, ids["t000-s1"], "t000-s1", 0.5)
+    assert proposals.told == []
+    finish(search, tmp_path, ids["t000-s0"], "t000-s0", 0.25)
+    assert proposals.told == [(0, 0.375)]
+
+
+def test_a_failed_seed_is_left_out_of_the_mean_and_a_point_of_failed_seeds_fails(
+    make_sweep: Any, tmp_path: Path
+) -> None:
+    search, proposals = searcher(make_sweep(seeds=[0, 1]), tmp_path)
+    ids = {suggested(search, str(n)): str(n) for n in range(6)}
+    search.on_trial_complete(ids["t000-s0"], error=True)
+    finish(search, tmp_path, ids["t000-s1"], "t000-s1", 0.5)
+    search.on_trial_complete(ids["t001-s0"], error=True)
+    search.on_trial_complete(ids["t001-s1"], error=True)
+    assert proposals.told == [(0, 0.5), (1, None)]
+
+
+def test_a_trial_that_crashed_too_often_has_its_reason_recorded(make_sweep: Any, tmp_path: Path) -> None:
+    search, _ = searcher(make_sweep(), tmp_path)
+    ids = {suggested(search, str(n)): str(n) for n in range(4)}
+    (tmp_path / "t000-s0" / CRASH_FILE).write_text("Traceback\n  here\nRuntimeError: out of luck\n")
+    search.on_trial_complete(ids["t000-s0"], error=True)
+    search.on_trial_complete(ids["t001-s0"], error=True)
+    first, second = (ResultRecord.read(tmp_path / trial_id) for trial_id in ("t000-s0", "t001-s0"))
+    assert first is not None
+    assert second is not None
+    assert (first.status, second.status) == ("failed", "failed")
+    assert "RuntimeError: out of luck" in (first.reason or "")
+    assert "died without a word" in (second.reason or "")
+
+
+def test_a_new_searcher_runs_what_has_not_ended_first_and_tells_what_has(
+    make_sweep: Any, tmp_path: Path
+) -> None:
+    sweep = make_sweep(space={"grpo.beta": [0.0, 0.05, 0.1]}, seeds=[0, 1])
+    search, _ = searcher(sweep, tmp_path)
+    ids = {suggested(search, str(n)): str(n) for n in range(6)}
+    for trial_id, objective in {
+        "baseline-untrained": 0.1,
+        "t000-s0": 0.2,
+        "t000-s1": 0.4,
+        "t001-s0": 0.3,
+    }.items():
+        finish(search, tmp_path, ids[trial_id], trial_id, objective)
+    # A kill between the two records of a point loses one of them.
+    (tmp_path / "t001-s1" / "trial.json").unlink()
+
+    again, proposals = searcher(sweep, tmp_path)
+    assert proposals.told == [(0, (0.2 + 0.4) / 2)]
+    order = [suggested(again, str(n)) for n in range(5)]
+    assert order == ["baseline-random", "t001-s1", "t002-s0", "t002-s1", Searcher.FINISHED]
+    assert TrialRecord.read(tmp_path / "t001-s1").config.seed == 1
+
+
+def test_a_finished_sweep_has_no_work(make_sweep: Any, tmp_path: Path) -> None:
+    sweep = make_sweep()
+    search, _ = searcher(sweep, tmp_path)
+    for number in range(4):
+        finish(search, tmp_path, str(number), suggested(search, str(number)), 0.0)
+    assert not searcher(sweep, tmp_path)[0].has_work()

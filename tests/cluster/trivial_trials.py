@@ -1,0 +1,87 @@
+"""Stand-ins that worker processes import: trials and scorers that cost nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.errors import TrialError
+from common.records import ResultRecord
+from rewards import AudioResult, Scorer
+from trainables.spec import Progress, TrialResult, TrialSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from common.music_schema import MusicConfig
+
+
+def _finish(spec: TrialSpec, objective: float) -> TrialResult:
+    result = TrialResult(objective, 1.0, None, 3, 0.0, 0.0)
+    ResultRecord(status="finished", **result._asdict()).write(Path(spec.directory))
+    return result
+
+
+def quick(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """Three steps; the objective is -(beta - 0.05)^2 + seed / 1000."""
+    with (Path(spec.directory) / "starts").open("a") as starts:
+        starts.write("start\n")
+    for step in range(4):
+        time.sleep(float(os.environ.get("TRIVIAL_STEP_S", "0")))
+        report(Progress(step, 3, 0.5, None, 0.0))
+    if spec.config.grpo.beta == 0.5:
+        raise TrialError("beta 0.5 is refused by this stand-in")
+    return _finish(spec, -((spec.config.grpo.beta - 0.05) ** 2) + spec.config.seed / 1000)
+
+
+def crash_once(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """Die at the first start, as of a lost machine; beta 0.5 raises at every start."""
+    report(Progress(0, 3, None, None, 0.0))
+    mark = Path(spec.directory) / "starts"
+    first = not mark.exists()
+    with mark.open("a") as starts:
+        starts.write("start\n")
+    if spec.config.grpo.beta == 0.5:
+        raise RuntimeError("a bug")
+    if first:
+        os._exit(1)
+    return _finish(spec, 0.0)
+
+
+def random_configs(spec: TrialSpec, scorer: Scorer) -> TrialResult:
+    """The random baseline, worse than all."""
+    return _finish(spec, -1.0)
+
+
+class LengthBackend:
+    """Scores a config by its vibe's length and its octave; answers after `TRIVIAL_SCORE_S` seconds."""
+
+    scorer_id = "length"
+    renderer_id = "none"
+
+    def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
+        time.sleep(float(os.environ.get("TRIVIAL_SCORE_S", "0")))
+        if any("kill" in vibe for vibe in vibes):
+            os._exit(1)
+        return [
+            AudioResult(None, "no sound of silence")
+            if vibe == "silence"
+            else AudioResult(length_score(vibe, config), None)
+            for vibe, config in zip(vibes, configs, strict=True)
+        ]
+
+
+def length_score(vibe: str, config: MusicConfig) -> float:
+    """What `LengthBackend` answers."""
+    return len(vibe) + config.register_min_oct / 10
+
+
+def length_backend(reward_type: str, clap: object, custom_scorer_path: str | None) -> LengthBackend:
+    """A stand-in for `rewards.audio_backend`."""
+    return LengthBackend()

@@ -1,0 +1,155 @@
+"""The CLAP scorer: its formula, its caches, and that a score does not depend on its batch."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.music_schema import config_hash
+from common.random_configs import random_config
+from common.reward_config import ClapScorerConfig
+from rewards.clap import ClapScorer
+from rewards.clap.cache import LruCache
+from rewards.clap.scoring import whole_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from common.music_schema import MusicConfig
+
+CONFIGS = [random_config(random.Random(seed)) for seed in range(7)]
+VIBES = [f"vibe number {seed}" for seed in range(7)]
+SHAPES: list[int] = []
+"""Batch sizes that the renderer was called with."""
+RENDERER_ID = "hiss-1"
+
+
+def hiss(
+    configs: Sequence[MusicConfig], *, seconds: float, sample_rate: int, device: torch.device, seed: int
+) -> torch.Tensor:
+    """A cheap renderer: noise of a colour and loudness that follow the config's hash."""
+    SHAPES.append(len(configs))
+    clips = []
+    for config in configs:
+        generator = np.random.default_rng([int(config_hash(config)[:8], 16), seed])
+        noise = generator.standard_normal((2, round(seconds * sample_rate)), dtype=np.float32)
+        clips.append(np.cumsum(noise, axis=1) * 1e-4 if config.depth else noise * 0.1)
+    return torch.from_numpy(np.stack(clips)).clamp(-1, 1).to(device)
+
+
+def scorer(model: Path, **settings: object) -> ClapScorer:
+    values = {"model": str(model), "renderer": f"{__name__}:hiss", "microbatch": 3, "device": "cpu"}
+    return ClapScorer(ClapScorerConfig.model_validate(values | settings))
+
+
+@pytest.fixture(scope="module")
+def alone(random_clap: Path) -> list[float]:
+    """The score of every pair, each from a scorer of its own."""
+    return [scorer(random_clap)([vibe], [config])[0] for vibe, config in zip(VIBES, CONFIGS, strict=True)]
+
+
+@given(chosen=st.lists(st.integers(0, 6), min_size=1, max_size=9), cut=st.integers(0, 9))
+@settings(max_examples=6, deadline=None)
+def test_a_score_is_bit_equal_alone_in_any_batch_and_in_any_order(
+    random_clap: Path, alone: list[float], chosen: list[int], cut: int
+) -> None:
+    fresh = scorer(random_clap)
+    scores: list[float] = []
+    for part in (chosen[:cut], chosen[cut:]):
+        scores += fresh([VIBES[index] for index in part], [CONFIGS[index] for index in part])
+    assert scores == [alone[index] for index in chosen]
+
+
+def test_different_pairs_have_different_scores(alone: list[float]) -> None:
+    assert len(set(alone)) == len(alone)
+
+
+def test_the_renderer_always_sees_the_full_microbatch(random_clap: Path) -> None:
+    SHAPES.clear()
+    scorer(random_clap, microbatch=4)(VIBES[:6], CONFIGS[:6])
+    assert SHAPES == [4, 4]
+
+
+def test_a_known_config_is_not_rendered_again(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    first = one(VIBES[:2], CONFIGS[:2])
+    SHAPES.clear()
+    assert one([VIBES[1], VIBES[0], VIBES[1]], [CONFIGS[1], CONFIGS[0], CONFIGS[1]]) == [
+        first[1],
+        first[0],
+        first[1],
+    ]
+    assert SHAPES == []
+    # Two mentions of one new config are rendered once, in one batch.
+    assert len(set(one(["v", "v"], [CONFIGS[5], CONFIGS[5]]))) == 1
+    assert SHAPES == [3]
+
+
+def test_audio_is_closeness_to_the_vibe_less_what_sounds_worse_than_it(random_clap: Path) -> None:
+    one = scorer(random_clap, bad_sounds=("hum", "static"))
+    vibe, clip = np.array(one.embed_text("v")), np.array(one.embed_configs(CONFIGS[:1])[0])
+    bad = np.array(one.embed_text("hum")) + np.array(one.embed_text("static"))
+    bad /= np.linalg.norm(bad)
+    expected = vibe @ clip - max(0.0, clip @ bad - vibe @ bad)
+    assert one(["v"], CONFIGS[:1])[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_clip_that_sounds_better_than_its_vibe_gains_nothing(random_clap: Path) -> None:
+    # The vibe is the bad sound itself: s(v, b) = 1, so no clip is worse.
+    one = scorer(random_clap, bad_sounds=("hum",))
+    vibe, clip = np.array(one.embed_text("hum")), np.array(one.embed_configs(CONFIGS[:1])[0])
+    assert one(["hum"], CONFIGS[:1])[0] == pytest.approx(vibe @ clip, abs=1e-12)
+
+
+def test_a_long_clip_is_the_mean_of_its_windows(random_clap: Path) -> None:
+    long = scorer(random_clap, seconds=20.0)
+    audio = hiss(CONFIGS[:1] * 3, seconds=20.0, sample_rate=48_000, device=torch.device("cpu"), seed=0).mean(
+        dim=1
+    )
+    halves = [
+        long.clap.embed_windows(half)[0].double().numpy() for half in (audio[:, :480_000], audio[:, 480_000:])
+    ]
+    mean = (halves[0] + halves[1]) / 2
+    np.testing.assert_allclose(long.embed_configs(CONFIGS[:1])[0], mean / np.linalg.norm(mean), atol=1e-12)
+
+
+def test_windows_are_whole_in_order_and_hear_every_sample() -> None:
+    audio = torch.arange(10.0)[None]
+    assert [w[0].tolist() for w in whole_windows(audio, 5)] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    assert [w[0].tolist() for w in whole_windows(audio, 4)] == [[0, 1, 2, 3], [4, 5, 6, 7], [6, 7, 8, 9]]
+    assert [w[0].tolist() for w in whole_windows(audio, 10)] == [list(range(10))]
+    # repeated as often as it fits, then silence
+    assert whole_windows(torch.tensor([[1.0, 2.0]]), 5)[0].tolist() == [[1, 2, 1, 2, 0]]
+
+
+def test_broken_sound_gives_no_number(random_clap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = scorer(random_clap)
+    monkeypatch.setattr(one, "_render", lambda configs, **_: torch.full((len(configs), 2, 480_000), math.nan))
+    assert math.isnan(one(["v"], CONFIGS[:1])[0])
+
+
+def test_ids_name_what_moves_a_score(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    assert one.scorer_id.startswith("clap:random:")
+    assert one.renderer_id == "hiss-1:10s:seed0"
+    assert scorer(random_clap).scorer_id == one.scorer_id
+    assert scorer(random_clap, microbatch=2).scorer_id != one.scorer_id
+    assert scorer(random_clap, bad_sounds=("hum",)).scorer_id != one.scorer_id
+    assert scorer(random_clap, seconds=20.0, render_seed=3).renderer_id == "hiss-1:20s:seed3"
+
+
+def test_a_bounded_cache_forgets_what_was_not_used_for_longest() -> None:
+    cache: LruCache[int] = LruCache(2)
+    cache.put("a", 1)
+    cache.put("b", 2)
+    assert cache.get("a") == 1
+    cache.put("c", 3)
+    assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)

@@ -1,0 +1,109 @@
+"""Loading policies, putting LoRAs on them, and folding them in for generation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from peft import get_peft_model
+
+from common.errors import UserError
+from common.training_config import LoRAConfig
+from trainables.merging import merged_adapter
+from trainables.policy import eos_token_ids, load_policy, lora_config, save_adapter
+
+
+def with_lora(name, r, seed):
+    """The policy with a LoRA whose weights are random, so that it does something."""
+    model, tokenizer = load_policy(name)
+    model = get_peft_model(model, lora_config(model, LoRAConfig(r=r, alpha=8)))
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return model.eval(), tokenizer
+
+
+def logits(model):
+    with torch.no_grad():
+        return model(torch.tensor([[2, 3, 50, 60, 70, 4]])).logits
+
+
+def test_an_adapter_folder_loads_as_the_policy_that_was_trained(small_policy, tmp_path):
+    model, _ = with_lora(small_policy, r=8, seed=1)
+    save_adapter(model, tmp_path / "sft", small_policy)
+    loaded = load_policy(str(tmp_path / "sft")).model
+    torch.testing.assert_close(logits(loaded), logits(model), atol=1e-5, rtol=0)
+    assert not any("lora" in name for name, _ in loaded.named_parameters())
+
+
+def test_an_adapter_on_an_adapter_of_another_rank_loads_both(small_policy, tmp_path):
+    first, _ = with_lora(small_policy, r=8, seed=1)
+    save_adapter(first, tmp_path / "sft", small_policy)
+    second, _ = with_lora(str(tmp_path / "sft"), r=4, seed=2)
+    save_adapter(second, tmp_path / "grpo", str(tmp_path / "sft"))
+    loaded = load_policy(str(tmp_path / "grpo")).model
+    torch.testing.assert_close(logits(loaded), logits(second), atol=1e-5, rtol=0)
+    assert (logits(loaded) - logits(first)).abs().max() > 0.01
+
+
+def test_an_adapter_of_a_named_model_keeps_the_name(small_policy, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        __import__("common.training_config").training_config.BASE_MODELS, "small", small_policy
+    )
+    model, _ = with_lora("small", r=2, seed=1)
+    save_adapter(model, tmp_path, "small")
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["base_model_name_or_path"] == "small"
+    load_policy(str(tmp_path))
+
+
+def test_folding_an_adapter_in_changes_rounding_and_leaves_no_trace(small_policy):
+    model, _ = with_lora(small_policy, r=8, seed=1)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    apart = logits(model)
+    with merged_adapter(model):
+        torch.testing.assert_close(logits(model), apart, atol=1e-5, rtol=0)
+    assert torch.equal(logits(model), apart)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_an_adapter_is_unfolded_when_generation_fails(small_policy):
+    model, _ = with_lora(small_policy, r=8, seed=1)
+    apart = logits(model)
+    with pytest.raises(RuntimeError, match="out of memory"), merged_adapter(model):
+        raise RuntimeError("out of memory")
+    assert torch.equal(logits(model), apart)
+
+
+def test_what_is_not_a_model_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"model must be one of tiny, .* got '/no/such/folder'"):
+        load_policy("/no/such/folder")
+    with pytest.raises(
+        UserError, match=r"model must be a folder with config.json or adapter_config.json, got"
+    ):
+        load_policy(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(
+        UserError, match="model must be a causal language model that transformers can load, got"
+    ):
+        load_policy(str(tmp_path))
+
+
+def test_the_declared_end_of_turn_ends_a_completion_too(small_policy):
+    policy = load_policy(small_policy)
+    assert eos_token_ids(policy) == [1]
+    policy.model.generation_config.eos_token_id = [106, 1]
+    assert eos_token_ids(policy) == [1, 106]
+
+
+def test_the_lora_is_the_configured_one(small_policy):
+    model = load_policy(small_policy).model
+    config = lora_config(
+        model, LoRAConfig(r=4, alpha=6.5, dropout=0.05, bias="all", target_modules=("q_proj",))
+    )
+    assert (config.r, config.lora_alpha, config.lora_dropout, config.bias) == (4, 6.5, 0.05, "all")
+    assert set(config.target_modules) == {"q_proj"}
+    assert Path(small_policy).is_dir()

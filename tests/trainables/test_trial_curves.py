@@ -1,0 +1,61 @@
+"""TensorBoard: the curves and the HParams row of one trial."""
+
+from __future__ import annotations
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from trainables.tensorboard import TrialCurves
+from trainables.trial import run_trial
+
+
+def events_of(folder):
+    events = EventAccumulator(folder)
+    events.Reload()
+    return events
+
+
+def hparams_of(events):
+    found = {}
+    for tag, content in events.PluginTagToContent("hparams").items():
+        found[tag] = HParamsPluginData.FromString(content)
+    return found
+
+
+def test_a_trial_has_curves_of_training_and_of_the_held_out_objective(make_spec, stub_scorer):
+    spec = make_spec(max_steps=2, grpo__beta=0.1)
+    result = run_trial(spec, stub_scorer, stub_scorer, lambda progress: None)
+    events = events_of(spec.tensorboard)
+
+    assert [(e.step, e.value) for e in events.Scalars("held_out/objective")][-1] == (
+        2,
+        pytest.approx(result.objective, abs=1e-6),
+    )
+    assert [e.step for e in events.Scalars("held_out/objective")] == [0, 2]
+    assert [e.step for e in events.Scalars("train/reward")] == [1, 2]
+    tags = set(events.Tags()["scalars"])
+    assert {
+        "train/format",
+        "train/schema",
+        "train/kl",
+        "train/entropy",
+        "train/completion_length",
+        "train/learning_rate",
+        "held_out/validity",
+        "held_out/schema",
+    } <= tags
+
+
+def test_the_hparams_row_has_every_constant_from_the_start(make_config, tmp_path):
+    curves = TrialCurves(str(tmp_path), make_config(lora__r=4), resumed_at=None)
+    started = hparams_of(events_of(str(tmp_path)))
+    row = started[metadata.SESSION_START_INFO_TAG].session_start_info.hparams
+    assert row["lora.r"].number_value == 4
+    assert row["optimizer.name"].string_value == "adamw_torch"
+    assert "system_prompt" not in row
+    assert metadata.SESSION_END_INFO_TAG not in started
+    with curves:
+        pass
+    assert metadata.SESSION_END_INFO_TAG in hparams_of(events_of(str(tmp_path)))

@@ -1,0 +1,58 @@
+"""From a vibe to the policy's input: through the tokenizer's chat template where it has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from jinja2.exceptions import TemplateError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["CHAT_TEMPLATE_KWARGS", "Prompt", "PromptFormat"]
+
+Prompt = str | list[dict[str, str]]
+"""Plain text, or messages for the tokenizer's chat template."""
+
+CHAT_TEMPLATE_KWARGS: Final[dict[str, Any]] = {"enable_thinking": False}
+"""Qwen3 otherwise thinks before its answer, which then is not one JSON object; others ignore it."""
+
+
+@dataclass(frozen=True)
+class PromptFormat:
+    """How one tokenizer is asked under one system prompt."""
+
+    tokenizer: PreTrainedTokenizerBase
+    system_prompt: str
+    has_system_role: bool
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase, system_prompt: str) -> PromptFormat:
+        """The format that this tokenizer can render; some templates refuse the system role."""
+        form = cls(tokenizer, system_prompt, has_system_role=True)
+        try:
+            form.token_ids("a vibe")
+        except TemplateError:
+            return cls(tokenizer, system_prompt, has_system_role=False)
+        return form
+
+    def prompt(self, vibe: str) -> Prompt:
+        """What TRL is given for one vibe."""
+        plain = f"{self.system_prompt}\n\n{vibe}"
+        if self.tokenizer.chat_template is None:
+            return f"{plain}\n"
+        if not self.has_system_role:
+            return [{"role": "user", "content": plain}]
+        return [{"role": "system", "content": self.system_prompt}, {"role": "user", "content": vibe}]
+
+    def token_ids(self, vibe: str) -> list[int]:
+        """The prompt's tokens, the same that TRL makes of `prompt(vibe)`."""
+        prompt = self.prompt(vibe)
+        if isinstance(prompt, str):
+            encoded = self.tokenizer(prompt)
+        else:
+            encoded = self.tokenizer.apply_chat_template(
+                prompt, add_generation_prompt=True, tokenize=True, return_dict=True, **CHAT_TEMPLATE_KWARGS
+            )
+        return cast("list[int]", encoded["input_ids"])

@@ -1,0 +1,121 @@
+"""Vibes from JSONL files: one row per line, in the file's order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from common.errors import UserError
+from common.training_config import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from common.objective import ObjectiveConfig
+    from common.training_config import DataConfig
+
+__all__ = ["VibeRow", "data_path", "held_out_rows", "load_responses", "load_rows"]
+
+_TINY = {"train": "vibes_train.jsonl", "held_out": "vibes_held_out.jsonl"}
+
+
+class VibeRow(NamedTuple):
+    """One row: what the policy reads and what the reward compares with."""
+
+    prompt_id: str
+    """12 hex digits of the SHA-256 of both texts, `-2` and so on after a repeated row: unique in its file."""
+    prompt: str
+    reference: str
+
+
+def data_path(name: str, split: Literal["train", "held_out"]) -> Path:
+    """The file that a data setting stands for: `tiny` is the embedded corpus."""
+    return PROJECT_ROOT / "tiny" / "data" / _TINY[split] if name == "tiny" else Path(name).expanduser()
+
+
+def load_rows(path: Path, fields: DataConfig) -> list[VibeRow]:
+    """The rows of a JSONL file.
+
+    Raises:
+        UserError: no such file, no rows, a broken line, or a row without the prompt field.
+    """
+    rows = []
+    seen: Counter[str] = Counter()
+    for line, record in _records(path):
+        prompt = _text(path, line, record, fields.prompt_field, "data.prompt_field")
+        reference = prompt
+        if record.get(fields.reference_field) is not None:
+            reference = _text(path, line, record, fields.reference_field, "data.reference_field")
+        digest = hashlib.sha256(f"{prompt}\n{reference}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        seen[digest] += 1
+        rows.append(VibeRow(f"{digest}-{seen[digest]}" if seen[digest] > 1 else digest, prompt, reference))
+    return rows
+
+
+def held_out_rows(rows: Sequence[VibeRow], objective: ObjectiveConfig, path: Path) -> Sequence[VibeRow]:
+    """The first `num_vibes` rows.
+
+    Raises:
+        UserError: the file has fewer.
+    """
+    if objective.num_vibes is not None and not len(rows) >= objective.num_vibes:
+        raise UserError(
+            f"objective.num_vibes must be <= the rows of {path}, got {objective.num_vibes} > {len(rows)}; "
+            "lower it or add held-out vibes"
+        )
+    return rows[: objective.num_vibes]
+
+
+def load_responses(path: Path, fields: DataConfig) -> list[str]:
+    """The response of every row of a JSONL file, as the JSON text that SFT teaches.
+
+    Raises:
+        UserError: no such file, no rows, a broken line, or a row without the response field.
+    """
+    return [
+        json.dumps(response, ensure_ascii=False, separators=(",", ":"))
+        if isinstance(response := record.get(fields.response_field), dict)
+        else _text(path, line, record, fields.response_field, "data.response_field")
+        for line, record in _records(path)
+    ]
+
+
+def _records(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Line number and object of every line that is not blank."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"data must be a readable UTF-8 JSONL file, got {str(path)!r} ({error}); check the path"
+        ) from error
+    records = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"{path} line {number} must be one JSON object, got {line[:60]!r} ({error}); repair the line"
+            ) from error
+        if not isinstance(record, dict):
+            raise UserError(
+                f"{path} line {number} must be one JSON object, got {line[:60]!r}; repair the line"
+            )
+        records.append((number, record))
+    if not records:
+        raise UserError(f"{path} must have at least one row, got none; check that it is the right file")
+    return records
+
+
+def _text(path: Path, line: int, record: dict[str, Any], field: str, setting: str) -> str:
+    value = record.get(field)
+    if not (isinstance(value, str) and value.strip()):
+        raise UserError(
+            f"{path} line {line}: field {field!r} must be a non-empty text, got {value!r}; add it, or name "
+            f"another field in {setting} (the row has {', '.join(sorted(record)) or 'no fields'})"
+        )
+    return value

@@ -1,0 +1,135 @@
+"""The held-out evaluation: the same vibes, decoding noise and scorer for every trial of a sweep."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
+
+from common.errors import TrialError
+from common.objective import objective_value
+from trainables.ledger_writer import Completion
+from trainables.sampling import sample_completions, stream_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from common.ledger import LedgerRow
+    from common.objective import ObjectiveConfig
+    from rewards.scorer import Scorer
+    from trainables.chat import PromptFormat
+    from trainables.data import VibeRow
+    from trainables.ledger_writer import LedgerWriter
+    from trainables.policy import Policy
+
+__all__ = ["Evaluation", "HeldOut", "score_held_out", "summarize"]
+
+
+class Evaluation(NamedTuple):
+    """The digest of one evaluation."""
+
+    objective: float
+    """Mean over the scored completions, under the sweep's fixed weights."""
+    format: float
+    """Mean format component."""
+    schema: float
+    """Mean schema component."""
+    validity: float
+    """Share of the scored completions with format 1 and schema 1."""
+    audio_over_valid: float | None
+    """Mean audio component of the valid completions; None where none has one."""
+    unscored_share: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The evaluation of one trial: everything about it that stays the same from step to step."""
+
+    vibes: Sequence[VibeRow]
+    objective: ObjectiveConfig
+    scorer: Scorer
+    form: PromptFormat
+    ledger: LedgerWriter
+
+    def evaluate(self, policy: Policy, step: int) -> Evaluation:
+        """Sample, score, write the rows into the ledger, and digest them.
+
+        Raises:
+            TrialError: too many completions could not be scored, or the objective is not finite.
+        """
+        settings = self.objective
+        asked = [(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)]
+        sampled = sample_completions(
+            policy,
+            [self.form.token_ids(vibe.prompt) for vibe, _ in asked],
+            [stream_seed(settings.decoding_seed, vibe.prompt_id, sample) for vibe, sample in asked],
+            temperature=settings.temperature,
+            max_completion_length=settings.max_completion_length,
+            batch_size=settings.batch_size,
+        )
+        completions = [
+            Completion(vibe.prompt_id, sample, settings.decoding_seed, vibe.reference, *drawn)
+            for (vibe, sample), drawn in zip(asked, sampled, strict=True)
+        ]
+        return score_held_out(completions, settings, self.scorer, self.ledger, step)
+
+
+def score_held_out(
+    completions: Sequence[Completion],
+    objective: ObjectiveConfig,
+    scorer: Scorer,
+    ledger: LedgerWriter,
+    step: int,
+) -> Evaluation:
+    """Score completions of the held-out vibes, write them into the ledger, and digest them.
+
+    Raises:
+        TrialError: too many completions could not be scored, or the objective is not finite.
+    """
+    started = time.perf_counter()
+    components = scorer.score([c.vibe for c in completions], [c.text for c in completions])
+    seconds = time.perf_counter() - started
+    rows = ledger.rows("held_out", step, completions, components, score_s=seconds, scorer=scorer)
+    ledger.write_held_out(step, rows)
+    return summarize(rows, objective)
+
+
+def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluation:
+    """The digest of one evaluation's rows; unscored ones are left out of every mean, and counted.
+
+    Raises:
+        TrialError: too many completions could not be scored, or the objective is not finite.
+    """
+    scored = [(row.format, row.schema, row.audio) for row in rows if row.unscored_reason is None]
+    unscored = [row.unscored_reason for row in rows if row.unscored_reason is not None]
+    share = len(unscored) / len(rows)
+    if not (scored and share <= objective.max_unscored_share):
+        raise TrialError(
+            f"step {rows[0].step}: {len(unscored)} of {len(rows)} held-out completions are unscored, more "
+            f"than objective.max_unscored_share {objective.max_unscored_share}; first reason: {unscored[0]}"
+        )
+    values, formats, schemas, audio_of_valid = [], [], [], []
+    for form, schema, audio in scored:
+        assert form is not None
+        assert schema is not None
+        values.append(objective_value(form, schema, audio, objective))
+        formats.append(form)
+        schemas.append(schema)
+        if form == 1 and schema == 1:
+            audio_of_valid.append(audio)
+    heard = [audio for audio in audio_of_valid if audio is not None]
+    objective_mean = fmean(values)
+    if not math.isfinite(objective_mean):
+        raise TrialError(
+            f"step {rows[0].step}: the held-out objective is {objective_mean}; a component is not finite"
+        )
+    return Evaluation(
+        objective=objective_mean,
+        format=fmean(formats),
+        schema=fmean(schemas),
+        validity=len(audio_of_valid) / len(scored),
+        audio_over_valid=fmean(heard) if heard else None,
+        unscored_share=share,
+    )

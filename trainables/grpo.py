@@ -1,0 +1,228 @@
+"""GRPO with TRL: the configuration's knobs as TRL's, and a trainer that can be trusted to stop and go on."""
+
+from __future__ import annotations
+
+import math
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+import trl
+from datasets import Dataset
+
+from common.errors import TrialError, UserError
+from trainables.chat import CHAT_TEMPLATE_KWARGS
+from trainables.checkpoints import mark_complete, save_interval
+from trainables.merging import merged_adapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
+
+    from common.training_config import OptimizerConfig, TrainingConfig
+    from trainables.chat import PromptFormat
+    from trainables.data import VibeRow
+
+__all__ = [
+    "VibeGRPOTrainer",
+    "check_finite",
+    "check_optimizer",
+    "check_rows",
+    "grpo_arguments",
+    "prompt_dataset",
+    "shared_arguments",
+    "total_steps",
+]
+
+_CURE: Final = "lower optimizer.learning_rate"
+
+
+def shared_arguments(config: TrainingConfig, folder: Path) -> dict[str, Any]:
+    """The trainer's arguments that SFT and GRPO have in common."""
+    on_cpu = not torch.cuda.is_available()
+    optimizer, logging = config.optimizer, config.logging
+    return {
+        "output_dir": str(folder),
+        "seed": config.seed,
+        "num_train_epochs": config.epochs,
+        "max_steps": -1 if config.max_steps is None else config.max_steps,
+        "per_device_train_batch_size": config.batch.batch_size,
+        "gradient_accumulation_steps": config.batch.gradient_accumulation_steps,
+        "optim": optimizer.name,
+        "learning_rate": optimizer.learning_rate,
+        "lr_scheduler_type": optimizer.lr_scheduler,
+        # transformers 5 has no warmup_ratio: below 1 this is the ratio.
+        "warmup_steps": optimizer.warmup_ratio,
+        "weight_decay": optimizer.weight_decay,
+        "max_grad_norm": optimizer.max_grad_norm,
+        "logging_steps": logging.logging_steps,
+        # The trainer would otherwise replace a NaN loss by the mean of the others.
+        "logging_nan_inf_filter": False,
+        "report_to": "none" if logging.wandb_project is None else ["wandb"],
+        "project": logging.wandb_project or "vibesweep",
+        "disable_tqdm": True,
+        "use_cpu": on_cpu,
+        "bf16": not on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        # It saves memory by computing every forward pass twice. A CPU has the memory.
+        "activation_checkpointing": not on_cpu,
+    }
+
+
+def grpo_arguments(config: TrainingConfig, folder: Path, reward_weights: Sequence[float]) -> trl.GRPOConfig:
+    """TRL's arguments; every knob is passed as it is.
+
+    Args:
+        config: the trial's configuration.
+        folder: where checkpoints go.
+        reward_weights: one per reward function.
+    """
+    grpo = config.grpo
+    return trl.GRPOConfig(
+        **shared_arguments(config, folder),
+        num_generations=grpo.num_generations,
+        steps_per_generation=config.steps_per_generation,
+        beta=grpo.beta,
+        temperature=grpo.temperature,
+        top_p=grpo.top_p,
+        top_k=grpo.top_k,
+        max_completion_length=grpo.max_completion_length,
+        scale_rewards=grpo.scale_rewards,
+        loss_type=grpo.loss_type,
+        multi_objective_aggregation=grpo.multi_objective_aggregation,
+        reward_weights=list(reward_weights),
+        chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
+        save_strategy=config.logging.save_strategy,
+        save_steps=save_interval(config.logging.save_steps, config.off_policy_depth),
+        save_total_limit=2,
+        # The reference and the prompt's id travel to the reward functions beside the prompt.
+        remove_unused_columns=False,
+    )
+
+
+def prompt_dataset(rows: Sequence[VibeRow], form: PromptFormat) -> Dataset:
+    """TRL's data set: the prompt, and what the reward functions need beside it."""
+    return Dataset.from_dict(
+        {
+            "prompt": [form.prompt(row.prompt) for row in rows],
+            "reference": [row.reference for row in rows],
+            "prompt_id": [row.prompt_id for row in rows],
+        }
+    )
+
+
+def total_steps(config: TrainingConfig, num_rows: int) -> int:
+    """Optimizer steps of the whole trial.
+
+    An epoch has as many generation cycles as fill up with rows, each of off_policy_depth steps.
+    """
+    if config.max_steps is not None:
+        return config.max_steps
+    return math.ceil(config.epochs * (num_rows // _prompts_per_cycle(config)) * config.off_policy_depth)
+
+
+def _prompts_per_cycle(config: TrainingConfig) -> int:
+    return config.batch.batch_size * config.steps_per_generation // config.grpo.num_generations
+
+
+def check_optimizer(optimizer: OptimizerConfig) -> None:
+    """Refuse an optimizer that this machine cannot run.
+
+    Raises:
+        UserError: `adamw_8bit` without CUDA or bitsandbytes.
+    """
+    if optimizer.name == "adamw_8bit" and not (torch.cuda.is_available() and find_spec("bitsandbytes")):
+        raise UserError(
+            "optimizer.name must be 'adamw_torch', 'adafactor' or 'sgd' here, got 'adamw_8bit'; it needs a "
+            "CUDA device and the bitsandbytes package"
+        )
+
+
+def check_rows(config: TrainingConfig, rows: Sequence[VibeRow], form: PromptFormat, path: Path) -> None:
+    """Refuse data that the configuration cannot train on.
+
+    Raises:
+        UserError: fewer rows than one generation cycle takes, or a row that is longer than the context.
+    """
+    if not len(rows) >= _prompts_per_cycle(config):
+        raise UserError(
+            f"{path} must have >= {_prompts_per_cycle(config)} rows, the prompts of one generation batch, "
+            f"got {len(rows)}; add rows or lower batch.batch_size"
+        )
+    room = config.data.max_seq_length - config.grpo.max_completion_length
+    for number, row in enumerate(rows, start=1):
+        length = len(form.token_ids(row.prompt))
+        if not length <= room:
+            raise UserError(
+                f"{path} row {number}: prompt and completion must fit data.max_seq_length "
+                f"{config.data.max_seq_length}, got {length} prompt tokens + grpo.max_completion_length "
+                f"{config.grpo.max_completion_length}; raise the one or lower the other"
+            )
+
+
+def check_finite(model: nn.Module, step: int) -> None:
+    """End a trial whose optimizer step left weights that nothing can be computed with.
+
+    Raises:
+        TrialError: the squared norm of a trained tensor is not finite.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not all(bool(torch.isfinite(parameter.detach().square().sum())) for parameter in trained):
+        raise TrialError(f"step {step}: the squared norm of the trained weights is not finite; {_CURE}")
+
+
+class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer with whole checkpoints, timed generation and an end at the first NaN."""
+
+    def __init__(
+        self,
+        *,
+        before_checkpoint: Callable[[int], None],
+        on_generated: Callable[[float], None],
+        **kwargs: Any,
+    ):
+        """Take two hooks beside TRL's arguments.
+
+        Args:
+            before_checkpoint: called with the step before its checkpoint is written.
+            on_generated: called with the seconds that a batch of rollouts took, before it is scored.
+            **kwargs: TRL's.
+        """
+        super().__init__(**kwargs)
+        self._before_checkpoint = before_checkpoint
+        self._on_generated = on_generated
+
+    def _generate(self, prompts: list[Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            with merged_adapter(self.model):
+                generated = super()._generate(prompts)
+        except RuntimeError as error:
+            if "probability tensor" not in str(error):  # torch.multinomial's complaint
+                raise
+            raise TrialError(f"step {self.state.global_step}: the logits are not finite; {_CURE}") from error
+        self._on_generated(time.perf_counter() - started)
+        return generated
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        if not torch.isfinite(loss):
+            raise TrialError(f"step {self.state.global_step}: the loss is {loss.item()}; {_CURE}")
+        return loss
+
+    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
+        norm: torch.Tensor = super()._clip_grad_norm(model)
+        if not torch.isfinite(norm):
+            raise TrialError(f"step {self.state.global_step}: the gradient norm is {norm.item()}; {_CURE}")
+        return norm
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self._before_checkpoint(self.state.global_step)
+        super()._save_checkpoint(model, trial)
+        mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """No card: trial.json says what the adapter is."""

@@ -1,0 +1,123 @@
+"""One trial's rows on their way into the ledger: held out at once, rollouts with their checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow.parquet as pq
+
+from common.ledger import LedgerRow, Split, write_part
+from common.prompt_registry import prompt_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rewards.components import Components
+    from rewards.scorer import Scorer
+    from trainables.spec import TrialSpec
+
+__all__ = ["Completion", "LedgerWriter"]
+
+
+class Completion(NamedTuple):
+    """One completion, before it is scored."""
+
+    prompt_id: str
+    sample: int
+    decoding_seed: int
+    vibe: str
+    """The clean reference text."""
+    text: str
+    num_tokens: int
+    generate_s: float
+
+
+class LedgerWriter:
+    """Writes `ledger/<split>-<step>.parquet`; a step done again replaces its part."""
+
+    def __init__(self, spec: TrialSpec) -> None:
+        self._spec = spec
+        self._folder = Path(spec.directory) / "ledger"
+        self._prompt_hash = prompt_hash(spec.config.system_prompt)
+        self._rollouts: list[LedgerRow] = []
+
+    def rows(
+        self,
+        split: Split,
+        step: int,
+        completions: Sequence[Completion],
+        components: Sequence[Components],
+        *,
+        score_s: float,
+        scorer: Scorer,
+    ) -> list[LedgerRow]:
+        """The completions with their scores as ledger rows.
+
+        Args:
+            split: train for rollouts, held_out for evaluations.
+            step: optimizer steps taken when they were written.
+            completions: the scored batch.
+            components: their scores, in the same order.
+            score_s: seconds that scoring the batch took.
+            scorer: what scored them.
+        """
+        spec = self._spec
+        return [
+            LedgerRow(
+                sweep=spec.sweep,
+                kind=spec.kind,
+                trial_id=spec.trial_id,
+                config_hash=spec.config_hash,
+                seed=spec.config.seed,
+                step=step,
+                split=split,
+                prompt_id=completion.prompt_id,
+                sample=completion.sample,
+                decoding_seed=completion.decoding_seed,
+                vibe=completion.vibe,
+                completion=completion.text,
+                format=score.format,
+                schema=score.schema,
+                audio=score.audio,
+                renderable=score.renderable,
+                unscored_reason=score.unscored,
+                num_tokens=completion.num_tokens,
+                generate_s=completion.generate_s,
+                score_s=score_s / len(completions),
+                scorer_id=scorer.scorer_id,
+                renderer_id=scorer.renderer_id,
+                prompt_hash=self._prompt_hash,
+                off_policy_depth=spec.config.off_policy_depth,
+            )
+            for completion, score in zip(completions, components, strict=True)
+        ]
+
+    def write_held_out(self, step: int, rows: Sequence[LedgerRow]) -> None:
+        """Write one evaluation."""
+        write_part(self._part("held-out", step), rows)
+
+    def add_rollouts(self, rows: Sequence[LedgerRow]) -> None:
+        """Keep rollouts until the next `write_rollouts`."""
+        self._rollouts += rows
+
+    def write_rollouts(self, step: int) -> None:
+        """Write the rollouts since the last call; they fed the optimizer steps up to `step`.
+
+        Called before the checkpoint of `step` becomes visible: what a checkpoint has seen is in the
+        ledger, and what it has not seen is done again and replaces its part.
+        """
+        if self._rollouts:
+            write_part(self._part("train", step), self._rollouts)
+            self._rollouts = []
+
+    def num_unscored_rollouts(self, step: int) -> int:
+        """Unscored rollouts in the parts up to the checkpoint at `step`."""
+        parts = [
+            p for p in self._folder.glob("train-*.parquet") if int(p.stem.removeprefix("train-")) <= step
+        ]
+        reasons = (pq.read_table(part, columns=["unscored_reason"])["unscored_reason"] for part in parts)
+        return sum(len(column) - column.null_count for column in reasons)
+
+    def _part(self, name: str, step: int) -> Path:
+        return self._folder / f"{name}-{step:06d}.parquet"

@@ -1,0 +1,76 @@
+"""How a trial's end is stored: `trial.json` before it starts, `result.json` when it has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.errors import TrialError, UserError
+from common.records import TRIAL_FILE, ResultRecord, TrialRecord
+from trainables.spec import TrialResult, TrialSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trainables.evaluation import Evaluation
+
+__all__ = ["recorded", "trial_result"]
+
+
+def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
+    """Do a trial's work and store how it ended; the stored result of a finished trial is returned at once.
+
+    A trial that is killed or stopped stores nothing, so it goes on when it is started again.
+    """
+    directory = Path(spec.directory)
+    stored = ResultRecord.read(directory)
+    if stored is not None and stored.status == "finished":
+        return _as_result(stored)
+    if not (directory / TRIAL_FILE).exists():
+        _trial_record(spec).write(directory)
+    try:
+        result = work()
+    except (TrialError, UserError) as error:
+        ResultRecord(status="failed", reason=str(error)).write(directory)
+        raise
+    ResultRecord(status="finished", **result._asdict()).write(directory)
+    return result
+
+
+def trial_result(evaluation: Evaluation, *, steps: int, seconds: float) -> TrialResult:
+    """The result whose numbers are those of the last evaluation."""
+    return TrialResult(
+        objective=evaluation.objective,
+        validity=evaluation.validity,
+        audio_over_valid=evaluation.audio_over_valid,
+        steps=steps,
+        seconds=seconds,
+        unscored_share=evaluation.unscored_share,
+    )
+
+
+def _as_result(stored: ResultRecord) -> TrialResult:
+    assert stored.objective is not None
+    assert stored.validity is not None
+    return TrialResult(
+        objective=stored.objective,
+        validity=stored.validity,
+        audio_over_valid=stored.audio_over_valid,
+        steps=stored.steps,
+        seconds=stored.seconds,
+        unscored_share=stored.unscored_share,
+    )
+
+
+def _trial_record(spec: TrialSpec) -> TrialRecord:
+    """The record of a trial that no sweep has numbered."""
+    return TrialRecord(
+        trial_id=spec.trial_id,
+        kind=spec.kind,
+        number=0,
+        label=spec.trial_id,
+        params=dict(spec.params),
+        seed=spec.config.seed,
+        config_hash=spec.config_hash,
+        config=spec.config,
+    )

@@ -1,0 +1,126 @@
+"""The policy: a base model, or an adapter merged into its base, ready for a fresh LoRA."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import torch
+from peft import LoraConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from common.errors import UserError
+from common.training_config import BASE_MODELS, resolve_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from common.training_config import LoRAConfig
+
+__all__ = [
+    "ADAPTER_FILE",
+    "Policy",
+    "eos_token_ids",
+    "load_policy",
+    "lora_config",
+    "restore_adapter",
+    "save_adapter",
+]
+
+ADAPTER_FILE: Final = "adapter_config.json"
+
+
+class Policy(NamedTuple):
+    """A causal language model and its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def load_policy(name: str) -> Policy:
+    """Load a policy in fp32 on the CPU, in bf16 where there is CUDA.
+
+    An adapter folder is merged into its own base, which may again be an adapter folder: a LoRA put on
+    top starts at zero, whatever its rank, and the reference of its KL is the adapter's policy.
+
+    Args:
+        name: a key of BASE_MODELS, a hub id, a model folder or an adapter folder.
+
+    Raises:
+        UserError: there is no model under that name.
+    """
+    target = resolve_model(name, BASE_MODELS)
+    folder = Path(target)
+    is_local = folder.is_absolute()
+    if is_local and (folder / ADAPTER_FILE).is_file():
+        base = json.loads((folder / ADAPTER_FILE).read_text())["base_model_name_or_path"]
+        model, tokenizer = load_policy(base)
+        return Policy(PeftModel.from_pretrained(model, target).merge_and_unload(), tokenizer)
+    if is_local and not (folder / "config.json").is_file():
+        raise UserError(
+            f"model must be a folder with config.json or {ADAPTER_FILE}, got {name!r} ({target}); "
+            "check the path"
+        )
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    try:
+        model = AutoModelForCausalLM.from_pretrained(target, dtype=dtype)
+        tokenizer = AutoTokenizer.from_pretrained(target, padding_side="left")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"model must be a causal language model that transformers can load, got {name!r} "
+            f"({str(error).splitlines()[0]}); check the name, or the network for a hub id"
+        ) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Policy(model, tokenizer)
+
+
+def eos_token_ids(policy: Policy) -> list[int]:
+    """Every token that ends a completion: the tokenizer's, and what the model declares (end of turn)."""
+    declared: Any = policy.model.generation_config.eos_token_id
+    ids = [declared] if isinstance(declared, int) else list(declared or [])
+    return sorted({*ids, policy.tokenizer.eos_token_id})
+
+
+def lora_config(model: PreTrainedModel, lora: LoRAConfig) -> LoraConfig:
+    """PEFT's configuration of the adapter.
+
+    Raises:
+        UserError: a target module that the model does not have.
+    """
+    present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    if missing := sorted(set(lora.target_modules) - present):
+        raise UserError(
+            f"lora.target_modules must name modules of {type(model).__name__}, got {', '.join(missing)}; "
+            f"it has {', '.join(sorted(n for n in present if n.endswith('_proj'))) or 'no *_proj modules'}"
+        )
+    return LoraConfig(
+        r=lora.r,
+        # PEFT types alpha as int and divides by r; a fraction works as well.
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        bias=lora.bias,
+        target_modules=list(lora.target_modules),
+        task_type="CAUSAL_LM",
+    )
+
+
+def restore_adapter(model: PeftModel, folder: Path) -> None:
+    """Give the model's adapter the weights of a checkpoint or of an adapter folder."""
+    set_peft_model_state_dict(model, load_peft_weights(str(folder), device=str(model.device)))
+
+
+def save_adapter(model: PeftModel, folder: Path, base_model: str) -> None:
+    """Write a trained adapter so that `load_policy(folder)` gives the trained policy.
+
+    Args:
+        model: the model with the adapter.
+        folder: where to write.
+        base_model: what the adapter was trained on. Short names and hub ids are kept, so that the adapter
+            still finds its base on another machine; a folder becomes an absolute path.
+    """
+    name = base_model if base_model in BASE_MODELS else resolve_model(base_model, BASE_MODELS)
+    model.peft_config["default"].base_model_name_or_path = name
+    # PEFT would otherwise look the base up on the hub, to see whether its vocabulary has grown.
+    model.save_pretrained(folder, save_embedding_layers=False)

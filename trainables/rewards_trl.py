@@ -1,0 +1,135 @@
+"""The reward components as TRL reward functions: three callables over one scored batch.
+
+TRL calls one function after the other with the same completions. The first call scores the batch,
+writes it to the ledger and keeps the result; the others read it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from common.errors import TrialError
+from common.reward_config import COMPONENTS, Component
+from trainables.ledger_writer import Completion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import TrainerState
+
+    from common.reward_config import RewardConfig
+    from rewards.components import Components
+    from rewards.scorer import Scorer
+    from trainables.ledger_writer import LedgerWriter
+
+__all__ = ["ComponentReward", "RewardBatch", "reward_functions"]
+
+
+@dataclass
+class RewardBatch:
+    """Scores each batch of rollouts once."""
+
+    scorer: Scorer
+    ledger: LedgerWriter
+    reward: RewardConfig
+    num_rollouts: int
+    """Rollouts of the whole trial; the share of unscored ones is counted over all of them."""
+    num_unscored: int = 0
+    _generate_s: float = 0.0
+    _texts: Sequence[Any] | None = None
+    _components: list[Components] = field(default_factory=list)
+
+    def expect(self, generate_s: float) -> None:
+        """Take the seconds that the trainer took to generate the batch that comes next."""
+        self._generate_s = generate_s
+
+    def components(
+        self,
+        completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]],
+        reference: Sequence[str],
+        prompt_id: Sequence[str],
+        trainer_state: TrainerState,
+    ) -> list[Components]:
+        """The batch's components, computed at the first call.
+
+        Raises:
+            TrialError: more completions are unscored than the trial may have.
+        """
+        if completions is self._texts:
+            return self._components
+        texts = [text if isinstance(text, str) else text[0]["content"] for text in completions]
+        started = time.perf_counter()
+        components = self.scorer.score(reference, texts)
+        seconds = time.perf_counter() - started
+        samples: Counter[str] = Counter()
+        rollouts = []
+        for name, vibe, text, ids in zip(prompt_id, reference, texts, completion_ids, strict=True):
+            seconds_each = self._generate_s / len(texts)
+            rollouts.append(Completion(name, samples[name], -1, vibe, text, len(ids), seconds_each))
+            samples[name] += 1
+        step = trainer_state.global_step
+        self.ledger.add_rollouts(
+            self.ledger.rows("train", step, rollouts, components, score_s=seconds, scorer=self.scorer)
+        )
+        self._texts, self._components = completions, components
+        self._count_unscored(step)
+        return components
+
+    def _count_unscored(self, step: int) -> None:
+        reasons = [c.unscored for c in self._components if c.unscored is not None]
+        self.num_unscored += len(reasons)
+        if reasons and not self.num_unscored <= self.reward.max_unscored_share * self.num_rollouts:
+            raise TrialError(
+                f"step {step}: {self.num_unscored} rollouts are unscored, more than reward."
+                f"max_unscored_share {self.reward.max_unscored_share} of the trial's {self.num_rollouts}; "
+                f"latest reason: {reasons[-1]}"
+            )
+
+
+@dataclass
+class ComponentReward:
+    """One component as a TRL reward function; TRL logs it under its name."""
+
+    component: Component
+    batch: RewardBatch
+
+    @property
+    def __name__(self) -> str:  # what TRL names a reward by
+        return self.component
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]],
+        *,
+        reference: Sequence[str],
+        prompt_id: Sequence[str],
+        trainer_state: TrainerState,
+        **_: Any,
+    ) -> list[float | None]:
+        """The component of each completion: None where it is unscored, the floor where there is no audio."""
+        batch = self.batch
+        scores = batch.components(completions, completion_ids, reference, prompt_id, trainer_state)
+        return [self._value(score) for score in scores]
+
+    def _value(self, score: Components) -> float | None:
+        # None in every function takes a completion out of its group; None in one alone would count as 0.
+        if score.unscored is not None:
+            return None
+        if self.component == "audio" and score.audio is None:
+            return self.batch.reward.audio_floor
+        value: float | None = getattr(score, self.component)
+        return value
+
+
+def reward_functions(batch: RewardBatch) -> tuple[list[ComponentReward], list[float]]:
+    """TRL's reward functions and their weights; `schema_only` has no audio."""
+    weights = dict(zip(COMPONENTS, batch.reward.weights.as_tuple(), strict=True))
+    if batch.reward.reward_type == "schema_only":
+        del weights["audio"]
+    return [ComponentReward(component, batch) for component in weights], list(weights.values())

@@ -1,0 +1,124 @@
+"""One training run outside a sweep: what `vibesweep train` calls."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from common.errors import UserError
+from common.objective import ObjectiveConfig
+from common.records import TRIAL_FILE, TrialRecord
+from common.training_config import BASE_MODELS, resolve_model
+from rewards import Scorer, audio_backend
+from search_spaces import config_hash
+from trainables.data import data_path, load_rows
+from trainables.sft import run_sft
+from trainables.spec import TrialSpec
+from trainables.trial import run_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from common.training_config import TrainingConfig
+    from trainables.spec import Progress, TrialResult
+
+__all__ = ["train_grpo", "train_sft"]
+
+NUM_VIBES: Final = 24
+"""Held-out vibes of a single run: enough to see a change, few enough not to outlast the training."""
+
+
+def train_sft(config: TrainingConfig, data: Path, output: Path, *, overwrite: bool) -> Path:
+    """Fine-tune on (vibe, payload) rows and write the adapter to `output`.
+
+    Raises:
+        UserError: bad rows, a model that is not there, or an output that holds something else.
+    """
+    with _claimed(output, config, overwrite=overwrite, goes_on=False):
+        return run_sft(config, str(data), str(output), _print_progress)
+
+
+def train_grpo(
+    config: TrainingConfig, data: Path, output: Path, *, eval_data: Path | None, overwrite: bool
+) -> TrialResult:
+    """Train with GRPO; the adapter, the ledger, the checkpoints and TensorBoard's files go to `output`.
+
+    The same command again goes on from the last checkpoint, or returns the result that is there.
+
+    Raises:
+        UserError: bad rows, a model that is not there, or an output that holds something else.
+        TrialError: the run ended without a usable outcome.
+    """
+    load_rows(data, config.data)  # A broken line is said before a model is loaded.
+    held_out = "tiny" if eval_data is None else str(eval_data)
+    num_vibes = len(load_rows(data_path(held_out, "held_out"), config.data))
+    reward = config.grpo.reward
+    spec = TrialSpec(
+        sweep=output.name,
+        trial_id=output.name,
+        kind="trial",
+        config=config,
+        config_hash=config_hash(config),
+        params={},
+        train_data=str(data),
+        held_out_data=held_out,
+        objective=ObjectiveConfig(
+            num_vibes=min(NUM_VIBES, num_vibes),
+            max_completion_length=config.grpo.max_completion_length,
+            scorer=reward.clap,
+        ),
+        directory=str(output),
+        tensorboard=str(output / "tensorboard"),
+    )
+    same = (output / TRIAL_FILE).is_file() and TrialRecord.read(output).config == config
+    with _claimed(output, config, overwrite=overwrite, goes_on=same):
+        evaluation = audio_backend("clap", reward.clap, None)
+        is_clap = reward.reward_type == "clap"
+        training = (
+            evaluation
+            if is_clap
+            else audio_backend(reward.reward_type, reward.clap, reward.custom_scorer_path)
+        )
+        return run_trial(spec, Scorer(training), Scorer(evaluation), _print_progress)
+
+
+@contextmanager
+def _claimed(output: Path, config: TrainingConfig, *, overwrite: bool, goes_on: bool) -> Iterator[None]:
+    """Make sure that writing to `output` loses nothing, and that bad input leaves nothing behind.
+
+    Raises:
+        UserError: the folder holds something else or cannot be written, or the model is not there.
+    """
+    resolve_model(config.base_model, BASE_MODELS)
+    if output.exists() and not output.is_dir():
+        raise UserError(f"--output must be a folder, got the file {str(output)!r}")
+    is_empty = not output.is_dir() or not any(output.iterdir())
+    if not (is_empty or goes_on):
+        if not overwrite:
+            raise UserError(
+                f"--output must be empty or hold this same run, got {str(output)!r}; name another folder or "
+                "add --overwrite"
+            )
+        shutil.rmtree(output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output must be writable, got {str(output)!r}: {error.strerror}") from error
+    try:
+        yield
+    except UserError:
+        if is_empty:
+            shutil.rmtree(output)
+        raise
+
+
+def _print_progress(progress: Progress) -> None:
+    parts = [f"step {progress.step}/{progress.total_steps}"]
+    if progress.reward is not None:
+        parts.append(f"reward {progress.reward:.3f}")
+    if progress.objective is not None:
+        parts.append(f"held-out objective {progress.objective:.3f}")
+    print("  ".join([*parts, f"{progress.seconds:.0f} s"]), file=sys.stderr)

@@ -1,0 +1,72 @@
+"""What a trial is told and what it answers: plain frozen data that crosses processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from common.ledger import RowKind
+    from common.objective import ObjectiveConfig
+    from common.training_config import TrainingConfig
+
+__all__ = ["Progress", "Report", "TrialResult", "TrialSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """One trial: what it trains, on what, and where it writes."""
+
+    sweep: str
+    trial_id: str
+    kind: RowKind
+    config: TrainingConfig
+    """The resolved configuration; its seed is the trial's."""
+    config_hash: str
+    """Hash of the configuration without its seed."""
+    params: Mapping[str, Any]
+    """Dotted path to suggested value."""
+    train_data: str
+    """A JSONL file, or `tiny`."""
+    held_out_data: str
+    """A JSONL file, or `tiny`."""
+    objective: ObjectiveConfig
+    directory: str
+    """The trial's folder, `…/trials/<id>`."""
+    tensorboard: str
+    """Folder of its TensorBoard events, `…/tensorboard/<id>`."""
+
+
+class Progress(NamedTuple):
+    """How far a trial is."""
+
+    step: int
+    """Optimizer steps taken."""
+    total_steps: int
+    reward: float | None
+    """Mean trained reward of the latest rollouts; None before the first."""
+    objective: float | None
+    """Latest held-out objective; None before the first evaluation."""
+    seconds: float
+    """Wall-clock seconds since this process took up the trial."""
+
+
+class TrialResult(NamedTuple):
+    """How a trial ended; the digest of its last held-out evaluation."""
+
+    objective: float
+    validity: float
+    """Share of the scored completions that are whole contract-valid payloads."""
+    audio_over_valid: float | None
+    """Mean audio component over the valid completions; None where none was scored."""
+    steps: int
+    seconds: float
+    """Wall-clock seconds since this process took up the trial."""
+    unscored_share: float
+
+
+Report = Callable[[Progress], None]
+"""Called after every log entry and every evaluation; what it raises ends the trial where it is."""

@@ -1,0 +1,80 @@
+"""TensorBoard: curves of training and of the held-out objective, and a row of the HParams table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from common.training_config import flatten
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from common.training_config import TrainingConfig
+    from trainables.evaluation import Evaluation
+
+__all__ = ["TrialCurves"]
+
+_OBJECTIVE: Final = "held_out/objective"
+_TAGS: Final = {
+    "reward": "train/reward",
+    "rewards/format/mean": "train/format",
+    "rewards/schema/mean": "train/schema",
+    "rewards/audio/mean": "train/audio",
+    "loss": "train/loss",
+    "grad_norm": "train/grad_norm",
+    "kl": "train/kl",
+    "entropy": "train/entropy",
+    "completions/mean_length": "train/completion_length",
+    "completions/clipped_ratio": "train/cut_off_share",
+    "learning_rate": "train/learning_rate",
+}
+"""TRL's name of a metric and ours."""
+
+
+class TrialCurves:
+    """Writes one trial's events. The HParams row is there from the start, with every constant."""
+
+    def __init__(self, folder: str, config: TrainingConfig, *, resumed_at: int | None) -> None:
+        # Steps after the checkpoint are done again: TensorBoard forgets their first time.
+        purge = None if resumed_at is None else resumed_at + 1
+        self._writer = SummaryWriter(folder, purge_step=purge)
+        start, constants, self._end = hparams(_constants(config), {_OBJECTIVE: None})
+        for summary in (start, constants):
+            self._writer.file_writer.add_summary(summary)
+        self._writer.flush()
+
+    def __enter__(self) -> TrialCurves:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._writer.file_writer.add_summary(self._end)
+        self._writer.close()
+
+    def add_training(self, step: int, logs: Mapping[str, Any]) -> None:
+        """One log entry of the trainer."""
+        for name, tag in _TAGS.items():
+            if logs.get(name) is not None:
+                self._writer.add_scalar(tag, logs[name], step)
+
+    def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
+        """One held-out evaluation: the objective and its parts."""
+        for name, value in evaluation._asdict().items():
+            if value is not None:
+                self._writer.add_scalar(f"held_out/{name}", value, step)
+        self._writer.flush()
+
+
+def _constants(config: TrainingConfig) -> dict[str, bool | int | float | str]:
+    """Every setting as HParams takes it; the system prompt is thousands of characters and has a name."""
+    settings = flatten(config.model_dump(mode="json", exclude={"system_prompt"}))
+    return {
+        name: value if isinstance(value, bool | int | float | str) else str(value)
+        for name, value in settings.items()
+    }

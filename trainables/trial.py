@@ -1,0 +1,184 @@
+"""One trial from its first evaluation to its last; started again, it goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import PrinterCallback, TrainerCallback
+
+from trainables.chat import PromptFormat
+from trainables.checkpoints import newest_checkpoint
+from trainables.data import data_path, held_out_rows, load_rows
+from trainables.evaluation import HeldOut
+from trainables.grpo import (
+    VibeGRPOTrainer,
+    check_finite,
+    check_optimizer,
+    check_rows,
+    grpo_arguments,
+    prompt_dataset,
+    total_steps,
+)
+from trainables.ledger_writer import LedgerWriter
+from trainables.noise import add_noise
+from trainables.outcome import recorded, trial_result
+from trainables.policy import Policy, load_policy, lora_config, restore_adapter, save_adapter
+from trainables.process import trial_process
+from trainables.rewards_trl import RewardBatch, reward_functions
+from trainables.spec import Progress, Report, TrialResult, TrialSpec
+from trainables.tensorboard import TrialCurves
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from rewards.scorer import Scorer
+    from trainables.evaluation import Evaluation
+
+__all__ = ["run_trial"]
+
+
+def run_trial(
+    spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, report: Report
+) -> TrialResult:
+    """Train one policy and evaluate it on the held-out vibes; or evaluate the untrained policy.
+
+    A trial that has finished returns its stored result. One that was stopped goes on from its newest
+    checkpoint, and on a CPU ends bit-equal to one that was not.
+
+    Args:
+        spec: what to run and where to write.
+        training_scorer: scores the rollouts, as `spec.config.grpo.reward` says.
+        evaluation_scorer: the sweep's frozen scorer.
+        report: told about every log entry and evaluation; an exception from it stops the trial.
+
+    Raises:
+        UserError: data, model or settings that cannot work.
+        TrialError: the trial has no usable outcome. Both are stored in `result.json`.
+    """
+
+    def work() -> TrialResult:
+        with trial_process(spec.config):
+            return _run(spec, training_scorer, evaluation_scorer, report)
+
+    return recorded(spec, work)
+
+
+def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, report: Report) -> TrialResult:
+    started = time.perf_counter()
+    config = spec.config
+    check_optimizer(config.optimizer)
+    path = data_path(spec.held_out_data, "held_out")
+    vibes = held_out_rows(load_rows(path, config.data), spec.objective, path)
+    train_path = data_path(spec.train_data, "train")
+    rows = load_rows(train_path, config.data) if spec.kind == "trial" else []
+    steps = total_steps(config, len(rows)) if spec.kind == "trial" else 0
+    checkpoint = newest_checkpoint(Path(spec.directory) / "checkpoints")
+
+    policy = load_policy(config.base_model)
+    form = PromptFormat.of(policy.tokenizer, config.system_prompt)
+    ledger = LedgerWriter(spec)
+    held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
+    with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
+        watch = _Watch(
+            held_out,
+            steps=steps,
+            eval_steps=config.logging.eval_steps,
+            curves=curves,
+            report=report,
+            started=started,
+        )
+        if spec.kind == "trial":
+            rows = add_noise(rows, config.noise, config.seed)
+            check_rows(config, rows, form, train_path)
+            batch = RewardBatch(
+                training_scorer,
+                ledger,
+                config.grpo.reward,
+                num_rollouts=steps * config.batch.batch_size * config.batch.gradient_accumulation_steps,
+                num_unscored=ledger.num_unscored_rollouts(checkpoint.step) if checkpoint else 0,
+            )
+            trainer = _trainer(spec, policy, prompt_dataset(rows, form), batch=batch, watch=watch)
+            policy = Policy(trainer.model, policy.tokenizer)
+            if not checkpoint:
+                watch.evaluate(policy, 0)
+                trainer.train()
+            elif checkpoint.step < steps:
+                trainer.train(resume_from_checkpoint=str(checkpoint.path))
+            else:
+                # The trainer would take one more step before it saw that there is none left.
+                restore_adapter(trainer.model, checkpoint.path)
+            ledger.write_rollouts(steps)
+            save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
+        evaluation = watch.evaluate(policy, steps)
+    return trial_result(evaluation, steps=steps, seconds=time.perf_counter() - started)
+
+
+def _trainer(
+    spec: TrialSpec, policy: Policy, dataset: Dataset, *, batch: RewardBatch, watch: _Watch
+) -> VibeGRPOTrainer:
+    functions, weights = reward_functions(batch)
+    trainer = VibeGRPOTrainer(
+        before_checkpoint=batch.ledger.write_rollouts,
+        on_generated=batch.expect,
+        model=policy.model,
+        reward_funcs=functions,
+        args=grpo_arguments(spec.config, Path(spec.directory) / "checkpoints", weights),
+        train_dataset=dataset,
+        processing_class=policy.tokenizer,
+        peft_config=lora_config(policy.model, spec.config.lora),
+        callbacks=[watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class _Watch(TrainerCallback):  # type: ignore[misc]
+    """Evaluates while the trial trains, and tells TensorBoard and the caller."""
+
+    def __init__(
+        self,
+        held_out: HeldOut,
+        *,
+        steps: int,
+        eval_steps: int,
+        curves: TrialCurves,
+        report: Report,
+        started: float,
+    ) -> None:
+        self._steps = steps
+        self._eval_steps = eval_steps
+        self._held_out = held_out
+        self._curves = curves
+        self._report = report
+        self._started = started
+        self._reward: float | None = None
+        self._objective: float | None = None
+
+    def evaluate(self, policy: Policy, step: int) -> Evaluation:
+        """Evaluate the policy as it is at a step."""
+        evaluation = self._held_out.evaluate(policy, step)
+        self._objective = evaluation.objective
+        self._curves.add_evaluation(step, evaluation)
+        self._tell(step)
+        return evaluation
+
+    def on_step_end(
+        self, args: Any, state: Any, control: Any, *, model: Any, processing_class: Any, **_: Any
+    ) -> None:
+        step = state.global_step
+        assert state.max_steps == self._steps
+        check_finite(model, step)
+        if self._eval_steps and step % self._eval_steps == 0 and step < self._steps:
+            self.evaluate(Policy(model, processing_class), step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+        # Without a rollout in the logged steps there is no new reward.
+        self._reward = logs.get("reward", self._reward)
+        self._curves.add_training(state.global_step, logs)
+        self._tell(state.global_step)
+
+    def _tell(self, step: int) -> None:
+        seconds = time.perf_counter() - self._started
+        self._report(Progress(step, self._steps, self._reward, self._objective, seconds))
