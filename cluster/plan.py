@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster.scoring_actor import ScorerKey
+from common.errors import UserError
 from common.records import TrialRecord
 from common.reward_config import CLAP_MODELS
 from common.training_config import BASE_MODELS, resolve_model
@@ -29,6 +30,11 @@ def check_sweep(sweep: SweepFile) -> None:
         UserError: one line about the first that is not.
     """
     base = sweep.base_config()
+    if not base.infra.cpus_per_trial + base.infra.gpus_per_trial > 0:
+        raise UserError(
+            "base.infra.cpus_per_trial or gpus_per_trial must be > 0, got 0 for both; all trials would start "
+            "at once"
+        )
     if sweep.search.mode == "grid":
         grid_points(sweep)
     for model in _values(sweep, "base_model", base.base_model):

@@ -93,6 +93,7 @@ def measure(model: Path) -> dict[str, object]:
         "text_to_audio_by_hand": part(by_hand),
         "mean_score_matched": round(_mean_score(scorer, pairs, shift=0), 4),
         "mean_score_mismatched": round(_mean_score(scorer, pairs, shift=1), 4),
+        "weights_hash": scorer.clap.weights_hash,
         "scorer_id": scorer.scorer_id,
         "renderer_id": scorer.renderer_id,
     }

@@ -39,7 +39,7 @@ class Evaluation(NamedTuple):
     validity: float
     """Share of the scored completions with format 1 and schema 1."""
     audio_over_valid: float | None
-    """Mean audio component of the valid completions; None where none has one."""
+    """Mean audio component of the completions whose config can be rendered; None where none can."""
     unscored_share: float
 
 
@@ -110,16 +110,15 @@ def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluati
             f"step {rows[0].step}: {len(unscored)} of {len(rows)} held-out completions are unscored, more "
             f"than objective.max_unscored_share {objective.max_unscored_share}; first reason: {unscored[0]}"
         )
-    values, formats, schemas, audio_of_valid = [], [], [], []
+    values, formats, schemas, heard = [], [], [], []
     for form, schema, audio in scored:
         assert form is not None
         assert schema is not None
         values.append(objective_value(form, schema, audio, objective))
         formats.append(form)
         schemas.append(schema)
-        if form == 1 and schema == 1:
-            audio_of_valid.append(audio)
-    heard = [audio for audio in audio_of_valid if audio is not None]
+        if audio is not None:
+            heard.append(audio)
     objective_mean = fmean(values)
     if not math.isfinite(objective_mean):
         raise TrialError(
@@ -129,7 +128,7 @@ def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluati
         objective=objective_mean,
         format=fmean(formats),
         schema=fmean(schemas),
-        validity=len(audio_of_valid) / len(scored),
+        validity=sum(f == 1 and s == 1 for f, s in zip(formats, schemas, strict=True)) / len(scored),
         audio_over_valid=fmean(heard) if heard else None,
         unscored_share=share,
     )

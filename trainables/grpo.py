@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from common.training_config import OptimizerConfig, TrainingConfig
+    from common.training_config import TrainingConfig
     from trainables.chat import PromptFormat
     from trainables.data import VibeRow
 
 __all__ = [
     "VibeGRPOTrainer",
     "check_finite",
-    "check_optimizer",
+    "check_packages",
     "check_rows",
     "grpo_arguments",
     "prompt_dataset",
@@ -128,16 +128,23 @@ def _prompts_per_cycle(config: TrainingConfig) -> int:
     return config.batch.batch_size * config.steps_per_generation // config.grpo.num_generations
 
 
-def check_optimizer(optimizer: OptimizerConfig) -> None:
-    """Refuse an optimizer that this machine cannot run.
+def check_packages(config: TrainingConfig) -> None:
+    """Refuse what this machine cannot run.
 
     Raises:
-        UserError: `adamw_8bit` without CUDA or bitsandbytes.
+        UserError: `adamw_8bit` without CUDA or bitsandbytes, or a wandb project without wandb.
     """
-    if optimizer.name == "adamw_8bit" and not (torch.cuda.is_available() and find_spec("bitsandbytes")):
+    if config.optimizer.name == "adamw_8bit" and not (
+        torch.cuda.is_available() and find_spec("bitsandbytes")
+    ):
         raise UserError(
             "optimizer.name must be 'adamw_torch', 'adafactor' or 'sgd' here, got 'adamw_8bit'; it needs a "
             "CUDA device and the bitsandbytes package"
+        )
+    if config.logging.wandb_project is not None and not find_spec("wandb"):
+        raise UserError(
+            f"logging.wandb_project must be left out here, got {config.logging.wandb_project!r}; it needs "
+            "the wandb package: pip install wandb"
         )
 
 

@@ -14,7 +14,7 @@ from transformers import PrinterCallback, TrainerCallback
 from common.errors import TrialError, UserError
 from trainables.chat import PromptFormat
 from trainables.data import data_path, load_responses, load_rows
-from trainables.grpo import check_optimizer, shared_arguments
+from trainables.grpo import check_packages, shared_arguments
 from trainables.noise import add_noise
 from trainables.policy import load_policy, lora_config, save_adapter
 from trainables.process import trial_process
@@ -46,7 +46,7 @@ def run_sft(config: TrainingConfig, train_data: str, output: str, report: Report
         TrialError: the loss is not finite.
     """
     with trial_process(config):
-        check_optimizer(config.optimizer)
+        check_packages(config)
         path = data_path(train_data, "train")
         rows = add_noise(load_rows(path, config.data), config.noise, config.seed)
         responses = load_responses(path, config.data)

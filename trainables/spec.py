@@ -61,7 +61,7 @@ class TrialResult(NamedTuple):
     validity: float
     """Share of the scored completions that are whole contract-valid payloads."""
     audio_over_valid: float | None
-    """Mean audio component over the valid completions; None where none was scored."""
+    """Mean audio component over the completions whose config can be rendered; None where none can."""
     steps: int
     seconds: float
     """Wall-clock seconds since this process took up the trial."""

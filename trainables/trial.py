@@ -15,7 +15,7 @@ from trainables.evaluation import HeldOut
 from trainables.grpo import (
     VibeGRPOTrainer,
     check_finite,
-    check_optimizer,
+    check_packages,
     check_rows,
     grpo_arguments,
     prompt_dataset,
@@ -68,7 +68,7 @@ def run_trial(
 def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, report: Report) -> TrialResult:
     started = time.perf_counter()
     config = spec.config
-    check_optimizer(config.optimizer)
+    check_packages(config)
     path = data_path(spec.held_out_data, "held_out")
     vibes = held_out_rows(load_rows(path, config.data), spec.objective, path)
     train_path = data_path(spec.train_data, "train")

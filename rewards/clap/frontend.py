@@ -34,7 +34,7 @@ class LogMel(nn.Module):
         self.window_samples = int(extractor.nb_max_samples)
         self.fft_size = int(extractor.fft_window_size)
         self.hop = int(extractor.hop_length)
-        self.register_buffer("window", torch.hann_window(self.fft_size, dtype=torch.float32))
+        self.register_buffer("window", torch.hann_window(self.fft_size, dtype=torch.float64))
         mel = torch.from_numpy(extractor.mel_filters_slaney).to(torch.float32)
         self.register_buffer("mel", mel.contiguous())
 
@@ -53,7 +53,9 @@ class LogMel(nn.Module):
         if windows.ndim != 2 or windows.shape[1] != self.window_samples:
             raise ValueError(f"windows must be [B, {self.window_samples}], got {list(windows.shape)}")
         spectrum = torch.stft(
-            quantize_16_bit(windows),
+            quantize_16_bit(
+                windows
+            ).double(),  # in float32 a loud tone's rounding drowns what is 100 dB below
             n_fft=self.fft_size,
             hop_length=self.hop,
             window=self.window,
@@ -61,7 +63,7 @@ class LogMel(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        power = spectrum.real.square() + spectrum.imag.square()  # [B, bins, frames]
+        power = (spectrum.real.square() + spectrum.imag.square()).float()  # [B, bins, frames]
         mel_power = power.transpose(1, 2) @ self.mel
         return 10 * torch.log10(mel_power.clamp_min(_POWER_FLOOR)).unsqueeze(1)
 

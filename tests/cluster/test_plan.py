@@ -54,6 +54,7 @@ def test_equal_training_and_evaluation_scorers_are_loaded_once(make_sweep: Any) 
         ({"base": {"grpo.reward.clap.model": "/no/clap"}}, r"model must be one of tiny, .* got '/no/clap'"),
         ({"objective": {"scorer": {"model": "/no/clap"}}}, r"model must be one of tiny, .* got '/no/clap'"),
         ({"data": {"train": "/no/data.jsonl"}}, r"'/no/data.jsonl'"),
+        ({"base": {"infra.cpus_per_trial": 0}}, r"cpus_per_trial or gpus_per_trial must be > 0"),
         ({"objective": {"num_vibes": 3}}, r"objective.num_vibes must be <= the rows of .* got 3 > 2"),
     ],
 )

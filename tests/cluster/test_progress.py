@@ -34,11 +34,9 @@ def test_a_log_has_a_line_for_every_start_end_and_failure(make_sweep: Any, tmp_p
     lines = text.getvalue().splitlines()
     assert lines[:2] == ["demo: starting Ray", "t000-s0 starts: grpo.beta=0, seed 0"]
     # The best is a trial: the untrained policy's 0.9 is what trials are compared with.
-    assert (
-        "t000-s0 ended after 0 s: objective 0.250 | 2/4 trials, best 0.250 (grpo.beta=0, seed 0)" in lines[2]
-    )
-    assert lines[4] == "t001-s0 failed: NaN [objective]"
-    assert "3/4 trials, 1 failed" in lines[5]
+    assert lines[2].startswith("t000-s0 ended after 0 s: objective 0.250 | 2/4 trials, 0m00s elapsed")
+    assert lines[2].endswith("best 0.250 (grpo.beta=0, seed 0)")
+    assert lines[4].startswith("t001-s0 ended after 0 s: failed: NaN [objective] | 3/4 trials, 1 failed")
 
 
 def test_a_terminal_shows_the_running_trials(make_sweep: Any, tmp_path: Any) -> None:

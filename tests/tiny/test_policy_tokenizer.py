@@ -1,4 +1,4 @@
-"""The tiny policy's tokenizer: lossless, one token per decision, and a chat template that renders the vibe alone."""
+"""The tiny tokenizer: lossless, one token per decision, a chat template that renders the vibe alone."""
 
 from __future__ import annotations
 
