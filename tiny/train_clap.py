@@ -12,122 +12,37 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import random
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, PreTrainedTokenizerFast
 
-from common.music_schema import CONFIG_LABELS
 from common.training_config import PROJECT_ROOT
 from rewards.clap import LogMel
-from rewards.clap.model import MAX_TEXT_TOKENS
 from rewards.render import render
-from tiny.captions import caption_pool, draw_captions, label_distribution, one_hot_labels
+from tiny.captions import caption_pool, draw_captions, one_hot_labels
+from tiny.clap_model import build_model, extractor, train_tokenizer
 from tiny.clap_quality import measure
+from tiny.clap_training import Plan, TrainingSet, train
 from tiny.corpus import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from torch import Tensor
 
     from common.music_schema import MusicConfig
 
-__all__ = ["build_model", "extractor", "main", "train", "train_tokenizer"]
+__all__ = ["hear", "main", "training_set"]
 
-VOCAB_SIZE = 2048
-PROJECTION = 128
-NUM_CAPTIONS = 8
 POOL = 8000
-MUON_LEARNING_RATE = 0.02
-ADAM_LEARNING_RATE = 2e-3
+"""Synthetic vibes that captions are drawn from."""
+NUM_CAPTIONS = 8
+"""Captions per clip; each step draws one of them."""
 RENDER_BATCH = 8
-
-
-class Plan(NamedTuple):
-    """How long to train."""
-
-    steps: int = 500
-    batch: int = 32
-    text_steps: int = 300
-    text_batch: int = 128
-    seed: int = 0
-
-
-class TrainingSet(NamedTuple):
-    """Rendered clips with what may be said about them."""
-
-    log_mels: Tensor
-    """[N, frames, mels] float16, dB."""
-    labels: Tensor
-    """[N, L] one-hot labels of all config fields, side by side."""
-    captions: list[list[str]]
-
-
-def extractor() -> ClapFeatureExtractor:
-    """The front end of the unfused LAION checkpoints."""
-    return ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc", padding="repeatpad")
-
-
-def build_model() -> ClapModel:
-    """A ClapModel of 2.8 M random parameters: HTSAT and RoBERTa, both small."""
-    audio = {
-        "patch_embeds_hidden_size": 64,
-        "depths": [2, 2, 2],
-        "num_hidden_layers": 3,
-        "num_attention_heads": [4, 8, 16],
-        "hidden_size": 256,
-        "window_size": 4,
-        "spec_size": 256,
-        "num_mel_bins": 64,
-        "patch_size": 16,
-        "patch_stride": [16, 16],
-        "hidden_dropout_prob": 0.0,
-        "num_classes": 1,  # of the tagging head, which CLAP does not use
-    }
-    text = {
-        "vocab_size": VOCAB_SIZE,
-        "hidden_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 192,
-        "max_position_embeddings": MAX_TEXT_TOKENS + 3,  # RoBERTa counts from the padding id plus 1
-        "layer_norm_eps": 1e-5,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-    }
-    return ClapModel(ClapConfig(projection_dim=PROJECTION, audio_config=audio, text_config=text))
-
-
-def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE with RoBERTa's markers and ids; case is folded, as people type vibes in any."""
-    bpe = Tokenizer(models.BPE())
-    bpe.normalizer = normalizers.Lowercase()
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE,
-        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    bpe.train_from_iterator(texts, trainer)
-    bpe.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        model_max_length=MAX_TEXT_TOKENS,
-        model_input_names=["input_ids", "attention_mask"],
-    )
 
 
 def hear(configs: Sequence[MusicConfig]) -> Tensor:
@@ -150,118 +65,6 @@ def training_set(num_pairs: int, pool: Sequence[str], seed: int, processes: int)
     return TrainingSet(log_mels, torch.from_numpy(one_hot_labels(configs)), captions)
 
 
-def train(
-    model: ClapModel, tokenizer: PreTrainedTokenizerFast, data: TrainingSet, pool: Sequence[str], plan: Plan
-) -> list[float]:
-    """Train the model in place: the text tower on the probe alone, then both towers on pairs.
-
-    Text costs a hundredth of what sound costs, so the text tower learns its words first; then its embeddings
-    are targets worth moving to.
-
-    Returns:
-        InfoNCE in nats for each step on pairs; chance is ln(plan.batch).
-    """
-    torch.manual_seed(plan.seed)
-    rng = random.Random(plan.seed)
-    probe = nn.Linear(PROJECTION, data.labels.shape[1])
-
-    def embed_captions(captions: list[str]) -> Tensor:
-        tokens = tokenizer(captions, padding=True, return_tensors="pt")
-        return model.get_text_features(**tokens).pooler_output  # type: ignore[no-any-return]
-
-    def caption_loss(captions: list[str], texts: Tensor) -> Tensor:
-        return label_loss(read(probe, texts), torch.from_numpy(label_distribution(captions)))
-
-    model.train()
-    optimizers = Optimizers([model.text_model, model.text_projection, probe], plan.text_steps)
-    for _ in range(plan.text_steps):
-        captions = rng.sample(pool, plan.text_batch)
-        optimizers.step(loss := caption_loss(captions, embed_captions(captions)))
-    _say(f"text alone: probe {loss.item():.3f} nats")
-
-    losses: list[float] = []
-    order: list[int] = []
-    optimizers = Optimizers([model, probe], plan.steps)
-    for step in range(plan.steps):
-        if len(order) < plan.batch:
-            order = rng.sample(range(len(data.captions)), len(data.captions))
-        rows, order = order[: plan.batch], order[plan.batch :]
-        captions = [rng.choice(data.captions[row]) for row in rows]
-        clips = model.get_audio_features(
-            input_features=data.log_mels[rows].float().unsqueeze(1)
-        ).pooler_output
-        texts = embed_captions(captions)
-        contrast = info_nce(clips, texts, model.logit_scale_a.exp())
-        heard = label_loss(read(probe, clips), data.labels[rows])
-        optimizers.step(contrast + heard + caption_loss(captions, texts))
-        losses.append(contrast.item())
-        if (step + 1) % 20 == 0:
-            recent = sum(losses[-20:]) / 20
-            _say(f"step {step + 1}/{plan.steps}: InfoNCE {recent:.3f} nats, probe {heard.item():.3f} nats")
-    model.logit_scale_t.data.copy_(model.logit_scale_a.data)  # one temperature for both directions
-    model.eval()
-    return losses
-
-
-class Optimizers:
-    """Muon for the matrices between layers, AdamW for all else; warm-up, then a linear decay to 0.
-
-    On captions alone, 90 steps of Muon reach the loss that AdamW reaches in 200. Source: Jordan et al. 2024.
-    """
-
-    def __init__(self, modules: Sequence[nn.Module], steps: int) -> None:
-        named = [pair for module in modules for pair in module.named_parameters()]
-        inner = [p for name, p in named if p.ndim == 2 and not _is_table(name)]
-        others = [p for name, p in named if p.ndim != 2 or _is_table(name)]
-        self._all = [
-            torch.optim.Muon(inner, lr=MUON_LEARNING_RATE, weight_decay=0.01),
-            torch.optim.AdamW(others, lr=ADAM_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01),
-        ]
-        warmup = max(1, steps // 16)
-        self._schedules = [
-            torch.optim.lr_scheduler.LambdaLR(
-                one, lambda step: min((step + 1) / warmup, (steps - step) / (steps - warmup + 1))
-            )
-            for one in self._all
-        ]
-
-    def step(self, loss: Tensor) -> None:
-        """One step down the gradient of a loss."""
-        torch.autograd.backward(loss)
-        for one, schedule in zip(self._all, self._schedules, strict=True):
-            one.step()
-            one.zero_grad()
-            schedule.step()
-
-
-def _is_table(name: str) -> bool:
-    """Look-up tables and the probe, which are no maps between hidden layers."""
-    return "embeddings" in name or "bias_table" in name or name in ("weight", "bias")
-
-
-def read(probe: nn.Linear, embeddings: Tensor) -> Tensor:
-    """Label logits of unit embeddings, scaled to unit variance per axis."""
-    return probe(embeddings * PROJECTION**0.5)  # type: ignore[no-any-return]
-
-
-def info_nce(clips: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE of [B, D] unit embeddings, nats. Source: CLIP, arXiv:2103.00020."""
-    logits = scale * clips @ texts.T
-    own = torch.arange(len(clips))
-    return (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
-
-
-def label_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy of [B, L] label logits with [B, L] label probabilities, nats, mean over fields."""
-    sizes = [len(labels) for labels in CONFIG_LABELS.values()]
-    fields = zip(torch.split(logits, sizes, dim=1), torch.split(target, sizes, dim=1), strict=True)
-    return torch.stack([cross_entropy(field, wanted) for field, wanted in fields]).mean()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Command line: train, save, measure."""
     parser = argparse.ArgumentParser(prog="python -m tiny.train_clap", description="Train the tiny CLAP.")
@@ -280,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(args.threads)
     pool = caption_pool(POOL, args.seed)
     data = training_set(args.pairs, pool, args.seed, args.threads)
-    _say(f"rendered {len(data.log_mels)} clips in {time.monotonic() - start:.0f} s")
+    print(f"rendered {len(data.log_mels)} clips in {time.monotonic() - start:.0f} s", file=sys.stderr)
     tokenizer = train_tokenizer(pool)
     torch.manual_seed(args.seed)
     model = build_model()

@@ -13,6 +13,8 @@ from rewards.clap import ClapScorer
 from tiny.clap_quality import held_out_pairs
 
 FOLDER = Path(resolve_model("tiny", CLAP_MODELS))
+PAIRS = held_out_pairs()[-24:]
+"""By hand."""
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +39,17 @@ def test_the_weights_are_float32_safetensors_of_at_most_11_5_mb() -> None:
     assert (FOLDER / "model.safetensors").stat().st_size <= 11_500_000
 
 
+def test_a_score_of_the_real_renderer_is_bit_equal_alone_and_in_a_batch() -> None:
+    settings = ClapScorerConfig(device="cpu", microbatch=2)
+    vibes, configs = [pair.vibe for pair in PAIRS[:3]], [pair.config for pair in PAIRS[:3]]
+    together = ClapScorer(settings)(vibes, configs)
+    turned = ClapScorer(settings)(vibes[::-1], configs[::-1])
+    assert turned == together[::-1]
+    assert ClapScorer(settings)(vibes[1:2], configs[1:2]) == together[1:2]
+
+
 def test_a_vibe_scores_its_own_sound_above_another_on_average(scorer: ClapScorer) -> None:
-    pairs = held_out_pairs()[-24:]  # by hand
-    vibes, configs = [pair.vibe for pair in pairs], [pair.config for pair in pairs]
+    vibes, configs = [pair.vibe for pair in PAIRS], [pair.config for pair in PAIRS]
     matched = scorer(vibes, configs)
     mismatched = scorer(vibes, [*configs[1:], configs[0]])  # from the cache
     assert sum(matched) / 24 > sum(mismatched) / 24 + 0.05

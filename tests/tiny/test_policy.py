@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -16,6 +16,9 @@ from tiny.corpus import generate, payload_json
 from tiny.policy_quality import held_out_quality, read_payload
 from tiny.train_policy import IGNORED, completion_loss, rate_factor, tokenize
 from trainables.policy import Policy, load_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = Path(resolve_model("tiny", BASE_MODELS))
 
@@ -49,7 +52,7 @@ def test_the_weights_of_both_tiny_models_take_at_most_20_mb() -> None:
     assert sum(path.stat().st_size for path in weights) <= 20_000_000
 
 
-def test_the_card_and_its_figures_are_there_and_good_enough() -> None:
+def test_the_measured_quality_is_there_and_good_enough() -> None:
     held_out = quality()["held_out"]
     assert held_out["temperature 0.8"]["validity"] >= 0.9
     for measured in held_out.values():
@@ -57,10 +60,21 @@ def test_the_card_and_its_figures_are_there_and_good_enough() -> None:
         assert measured["overlap_random"] + 0.1 < measured["overlap"] < measured["overlap_generator"]
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Steps this small only wait for each other on more threads, for minutes on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_nine_of_ten_held_out_completions_at_temperature_0_8_keep_the_contract() -> None:
-    measured = held_out_quality(policy(), temperature=0.8, seed=1)
-    assert measured.num_completions == 472
+    # Another seed than the card's, so this does not repeat its samples.
+    measured = held_out_quality(policy(), temperature=0.8, samples_per_vibe=2, seed=1)
+    assert measured.num_completions == 236
     assert measured.validity >= 0.9
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.random_configs import random_config
+from common.training_config import PROJECT_ROOT
 from vibesweep.cli import run
 from vibesweep.options import training_config
 
@@ -82,7 +83,10 @@ def test_a_bad_config_file_is_named_with_its_rule(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "grpo", "--data", "nowhere.jsonl"], "--data must be an existing file, got 'nowhere.jsonl'"),
+        (
+            ["train", "grpo", "--data", "nowhere.jsonl"],
+            "--data must be an existing file, got 'nowhere.jsonl'",
+        ),
         (["train", "sft", "--data", "nowhere.jsonl"], "--data must be an existing file, got 'nowhere.jsonl'"),
         (["train", "grpo", "--data", "DATA", "--model", "no/such/model"], "got 'no/such/model'"),
         (["train", "grpo", "--data", "BROKEN", "--model", "tiny"], "line 2 must be one JSON object"),
@@ -111,9 +115,7 @@ def test_an_output_that_holds_something_else_is_refused(
     output = tmp_path / "out"
     output.mkdir()
     (output / "thesis.txt").write_text("years of work")
-    line = refusal(
-        ["train", "grpo", "--model", "tiny", "--data", str(data), "--output", str(output)], capsys
-    )
+    line = refusal(["train", "grpo", "--model", "tiny", "--data", str(data), "--output", str(output)], capsys)
     assert "add --overwrite" in line
     assert (output / "thesis.txt").read_text() == "years of work"
 
@@ -141,3 +143,29 @@ def test_a_config_is_rendered_to_the_sound_file_that_was_named(
 def test_a_missing_option_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--data" in refusal(["train", "grpo", "--output", "x"], capsys)
     assert "no-such-command" in refusal(["no-such-command"], capsys)
+
+
+def test_a_config_is_scored_for_its_vibe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = json.loads((PROJECT_ROOT / "tiny/data/sft_sample.jsonl").read_text().splitlines()[0])
+    payload = tmp_path / "payload.json"
+    payload.write_text(row["config_payload"])
+    arguments = ["score", "--vibe", row["vibe_original"], str(payload)]
+    assert run([*arguments, "--json"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert list(whole) == ["format", "schema", "audio", "reward"]
+    assert (whole["format"], whole["schema"]) == (1.0, 1.0)
+    assert -3 <= whole["audio"] <= 1
+    assert whole["reward"] == pytest.approx(0.2 + 0.3 + 0.5 * whole["audio"])
+
+    # The config part alone sounds the same and lacks the rest of the payload.
+    payload.write_text(json.dumps(json.loads(row["config_payload"])["config"]))
+    assert run([*arguments, "--json"]) == 0
+    bare = json.loads(capsys.readouterr().out)
+    assert bare["audio"] == whole["audio"]
+    assert bare["schema"] < 1
+
+    payload.write_text("no music at all")
+    assert run(arguments) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^audio\s+-1\.0000$", printed, re.MULTILINE)
+    assert "cannot be rendered" in printed
