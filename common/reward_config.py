@@ -96,7 +96,7 @@ class ClapScorerConfig(FrozenModel):
     """A key of CLAP_MODELS, a hub id, or a local folder of a `transformers.ClapModel`."""
     renderer: ImportPath = "rewards.render:render"
     """`module:callable` with the signature of `rewards.render.render`."""
-    seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     """Length of the rendered audio in seconds; scored in whole 10 s windows."""
     render_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the render noise, beside the config's own hash."""
