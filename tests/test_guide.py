@@ -36,7 +36,7 @@ def test_every_python_sample_runs_as_written(capsys: pytest.CaptureFixture[str])
     for sample in samples:
         # The combined sample lacks this one import; the prompt sample relies on the first sample's.
         scope = {"__name__": "guide"}
-        exec("from common.training_config import OptimizerConfig, TrainingConfig\n" + sample, scope)  # noqa: S102
+        exec("from common.training_config import OptimizerConfig, TrainingConfig\n" + sample, scope)
     printed = capsys.readouterr().out
     assert "Running r64: lora_r=64" in printed
     assert "Beta: 0.08" in printed
@@ -86,10 +86,13 @@ def test_each_command_trains_an_adapter(workplace: Path, number: int) -> None:
     assert adapter["r"] == config.lora.r
     weights = config.grpo.reward.weights.as_tuple()
     observed = (config.lora.r, config.grpo.beta, weights)
-    assert observed == [
-        (32, 0.02, (0.2, 0.3, 0.5)),
-        (16, 0.04, (0.3, 0.4, 0.3)),
-        (32, 0.04, (0.2, 0.3, 0.5)),
-        (32, 0.02, (0.15, 0.35, 0.5)),
-    ][number]
+    assert (
+        observed
+        == [
+            (32, 0.02, (0.2, 0.3, 0.5)),
+            (16, 0.04, (0.3, 0.4, 0.3)),
+            (32, 0.04, (0.2, 0.3, 0.5)),
+            (32, 0.02, (0.15, 0.35, 0.5)),
+        ][number]
+    )
     assert json.loads((output / "result.json").read_text())["status"] == "finished"

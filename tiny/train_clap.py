@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         "--steps", type=int, default=Plan().steps, help="steps on pairs (default %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed and threads, same weights (default 0)")
-    parser.add_argument("--threads", type=int, default=1, help="threads and rendering processes (default 1, as shipped)")
+    parser.add_argument("--threads", type=int, default=1, help="threads and rendering processes (default 1)")
     args = parser.parse_args(argv)
     for name, least in (("pairs", Plan().batch), ("steps", 1), ("threads", 1)):
         if not getattr(args, name) >= least:

@@ -41,6 +41,8 @@ MATRIX_LEARNING_RATE: Final = 0.02
 LEARNING_RATE: Final = 6e-3
 """AdamW's, for the embedding and the norms."""
 WARMUP_SHARE: Final = 0.02
+WEIGHT_RMS: Final = 0.05
+"""Of the layers' matrices, about that of models trained with AdamW."""
 IGNORED: Final = -100
 """Label of the tokens that are not learned: prompt and padding."""
 
@@ -114,6 +116,22 @@ def optimizers(model: Gemma3ForCausalLM) -> tuple[torch.optim.Optimizer, torch.o
     )
 
 
+@torch.no_grad()
+def rescale(model: Gemma3ForCausalLM) -> None:
+    """Scale weights to an RMS of WEIGHT_RMS where a norm behind them makes the function the same.
+
+    Muon leaves weights ten times as large as a large model's. A LoRA, whose initial scale is fixed, then
+    moves the function hardly at all until both its factors are large, and from there on quadratically: no
+    learning rate learns. Queries and keys have norms of their own; values and attention output, and the two
+    linear MLP matrices, share the norm behind their block. The gate has none, and stays.
+    """
+    for layer in model.model.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        linear = (attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj, mlp.up_proj)
+        for module in (*linear, mlp.down_proj):
+            module.weight.mul_(WEIGHT_RMS / module.weight.pow(2).mean().sqrt())
+
+
 def rate_factor(step: int, num_steps: int) -> float:
     """Share of the peak learning rate: a linear warm-up, then half a cosine down to 0."""
     warmup = max(1, round(WARMUP_SHARE * num_steps))
@@ -148,6 +166,7 @@ def train_policy(num_steps: int, seed: int) -> Policy:
             schedule.step()
         if step % 50 == 0 or step == num_steps:
             print(f"step {step}/{num_steps}: {loss.item():.3f} nats per token", file=sys.stderr)
+    rescale(model)
     return Policy(model.eval(), tokenizer)
 
 

@@ -37,7 +37,8 @@ def payload(**changes: Any) -> dict[str, Any]:
 def without_titles(node: Any) -> Any:
     """A JSON schema without the titles and descriptions that pydantic adds, its config part renamed."""
     if isinstance(node, dict):
-        return {k: without_titles(v) for k, v in node.items() if k not in {"title", "description", "$comment"}}
+        dropped = {"title", "description", "$comment"}
+        return {key: without_titles(value) for key, value in node.items() if key not in dropped}
     if isinstance(node, list):
         return [without_titles(item) for item in node]
     return "#/$defs/MusicConfigPrompt" if node == "#/$defs/MusicConfig" else node

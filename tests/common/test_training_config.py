@@ -70,7 +70,7 @@ def test_the_presets_are_the_guides_and_vary_one_field_each() -> None:
 
 @pytest.mark.parametrize("name", ["lora_rank:r5", "lora_rank", "rank:r8"])
 def test_an_unknown_preset_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(UserError, match="must be one of lora_rank|must be one of r4, r8"):
+    with pytest.raises(UserError, match=r"must be one of lora_rank|must be one of r4, r8"):
         preset(name)
 
 
