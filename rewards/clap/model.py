@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, ClapFeatureExtractor, ClapModel
+from transformers.utils import logging as transformers_logging
 
 from common.errors import UserError
 from common.reward_config import CLAP_MODELS
@@ -63,6 +64,8 @@ def load_clap(name: str | Path, device: torch.device) -> ClapCheckpoint:
         UserError: there is no such checkpoint, it is no CLAP model, it lacks weights, or it is fused.
     """
     path = resolve_model(str(name), CLAP_MODELS)
+    # A bar for a load of a second would stand in every command's output.
+    transformers_logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(path)
         _require_unfused(str(name), config)
