@@ -19,6 +19,11 @@ Data = Annotated[Path, typer.Option(help="Training rows, JSONL.")]
 Output = Annotated[Path, typer.Option(help="Folder for the adapter, its ledger and its checkpoints.")]
 ConfigFile = Annotated[Path | None, typer.Option(help="JSON with TrainingConfig's structure.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the output folder holds.")]
+Epochs = Annotated[float | None, typer.Option(help="Passes over the rows.")]
+MaxSteps = Annotated[int | None, typer.Option(help="Optimizer steps instead of epochs.")]
+LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
+LoraRank = Annotated[int | None, typer.Option("--lora-r", help="LoRA rank.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the run.")]
 EvalData = Annotated[Path | None, typer.Option(help="Held-out vibes, JSONL; the embedded ones by default.")]
 Advanced = Annotated[bool, typer.Option("--advanced", help="Allow presets and reward weights as flags.")]
 
@@ -33,11 +38,11 @@ def sft(
     data: Data,
     output: Output,
     model: Model = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the rows.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps instead of epochs.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    lora_r: Annotated[int | None, typer.Option("--lora-r", help="LoRA rank.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the run.")] = None,
+    epochs: Epochs = None,
+    max_steps: MaxSteps = None,
+    learning_rate: LearningRate = None,
+    lora_r: LoraRank = None,
+    seed: Seed = None,
     config_file: ConfigFile = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -67,12 +72,12 @@ def grpo(
     data: Data,
     output: Output,
     model: Model = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the rows.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Optimizer steps instead of epochs.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    epochs: Epochs = None,
+    max_steps: MaxSteps = None,
+    learning_rate: LearningRate = None,
     beta: Annotated[float | None, typer.Option(help="KL coefficient.")] = None,
-    lora_r: Annotated[int | None, typer.Option("--lora-r", help="LoRA rank.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the run.")] = None,
+    lora_r: LoraRank = None,
+    seed: Seed = None,
     config_file: ConfigFile = None,
     eval_data: EvalData = None,
     overwrite: Overwrite = False,
