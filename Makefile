@@ -10,7 +10,6 @@ export HF_HUB_OFFLINE := 1
 
 quickstart: $(READY)
 	$(BIN)/python -m vibesweep sweep run sweeps/quickstart.yaml
-	$(BIN)/python -m vibesweep rank runs/quickstart
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
