@@ -88,7 +88,7 @@ def coverage(
 
 def main() -> None:
     """Print one line for each number of configurations, seeds, vibes and seed sd."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sweeps", type=int, default=1000, help="simulated sweeps per line")
     num_sweeps = parser.parse_args().sweeps
     header = ("single", "noisiest", *PARTS, "median ±")

@@ -31,4 +31,4 @@ def load_callable(path: str) -> Callable[..., Any]:
     if not callable(target):
         found = "no such name" if target is None else f"a {type(target).__name__}"
         raise UserError(f"{path!r} must name a callable, got {found} in {module.__name__}; check the name")
-    return target  # type: ignore[no-any-return]
+    return target  # type: ignore[no-any-return]  # checked above to be callable

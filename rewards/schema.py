@@ -29,6 +29,8 @@ from common.music_schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic import BaseModel
+
 __all__ = ["NUM_RULES", "leaf_rules", "renderable_config", "schema_score"]
 
 _HEX = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -110,9 +112,9 @@ def _array(value: object) -> list[Any] | tuple[Any, ...]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def _known_keys_only(found: dict[str, Any], model: type) -> bool:
+def _known_keys_only(found: dict[str, Any], model: type[BaseModel]) -> bool:
     """An empty object keeps no rule: a blank must be worth nothing."""
-    return bool(found) and found.keys() <= model.model_fields.keys()  # type: ignore[attr-defined]
+    return bool(found) and found.keys() <= model.model_fields.keys()
 
 
 def _is_text(value: object, shortest: int, longest: int) -> bool:

@@ -63,7 +63,7 @@ def train(
 
     def embed_captions(captions: list[str]) -> Tensor:
         tokens = tokenizer(captions, padding=True, return_tensors="pt")
-        return model.get_text_features(**tokens).pooler_output  # type: ignore[no-any-return]
+        return model.get_text_features(**tokens).pooler_output  # type: ignore[no-any-return]  # transformers has no types
 
     def caption_loss(captions: list[str], texts: Tensor) -> Tensor:
         return label_loss(read(probe, texts), torch.from_numpy(label_distribution(captions)))
@@ -137,7 +137,7 @@ def _is_table(name: str) -> bool:
 
 def read(probe: nn.Linear, embeddings: Tensor) -> Tensor:
     """Label logits of unit embeddings, scaled to unit variance per axis."""
-    return probe(embeddings * PROJECTION**0.5)  # type: ignore[no-any-return]
+    return probe(embeddings * PROJECTION**0.5)  # type: ignore[no-any-return]  # modules return Any
 
 
 def info_nce(clips: Tensor, texts: Tensor, scale: Tensor) -> Tensor:

@@ -159,7 +159,7 @@ def train_policy(num_steps: int, seed: int) -> Policy:
     for step, batch in enumerate(batches(examples, num_steps, random.Random(seed)), start=1):
         loss = completion_loss(model, batch)
         model.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer, schedule in zip(both, schedules, strict=True):
             optimizer.step()

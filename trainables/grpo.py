@@ -181,7 +181,7 @@ def check_finite(model: nn.Module, step: int) -> None:
         raise TrialError(f"step {step}: the squared norm of the trained weights is not finite; {_CURE}")
 
 
-class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]
+class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no types
     """TRL's trainer with whole checkpoints, timed generation and an end at the first NaN."""
 
     def __init__(

@@ -30,7 +30,7 @@ class Sampled(NamedTuple):
     """Seconds of its batch, divided by the batch's completions."""
 
 
-class GumbelNoise(LogitsProcessor):  # type: ignore[misc]
+class GumbelNoise(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
     """Makes greedy decoding sample: argmax(logits / T + Gumbel noise) follows softmax(logits / T).
 
     Row i of the batch draws from its own generator, so a completion does not depend on what else is in

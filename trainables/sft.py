@@ -94,7 +94,7 @@ def _dataset(
     return Dataset.from_list(examples)
 
 
-class _Watch(TrainerCallback):  # type: ignore[misc]
+class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Reports progress, and ends a run whose loss is lost."""
 
     def __init__(self, report: Report) -> None:

@@ -134,7 +134,7 @@ def _trainer(
     return trainer
 
 
-class _Watch(TrainerCallback):  # type: ignore[misc]
+class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Evaluates while the trial trains, and tells TensorBoard and the caller."""
 
     def __init__(
