@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import pytest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-Completion = float | tuple[float, float, float | None] | str | None
+Completion = float | tuple[float, float, float | None] | Literal["unscored"] | None
 """A number is the audio of a whole valid payload; None is one with format 1 and schema 0.5 that cannot be
 rendered; a tuple gives all components; "unscored" has none."""
 
@@ -39,7 +39,7 @@ class SweepWriter:
         *,
         seed: int = 0,
         kind: RowKind = "trial",
-        status: str | None = "finished",
+        status: Literal["finished", "failed"] | None = "finished",
         params: Mapping[str, Any] | None = None,
         base_model: str = "tiny",
         scorer_id: str = "clap",
@@ -98,20 +98,37 @@ class SweepWriter:
             ResultRecord(status="finished", steps=max(steps)).write(folder)
         return folder
 
-    def untrained(self, vibes: Sequence[Any], label: str = "untrained policy", **options: Any) -> Path:
+    def untrained(
+        self,
+        vibes: Sequence[Completion | Sequence[Completion]],
+        label: str = "untrained policy",
+        **options: Any,
+    ) -> Path:
         """Store an untrained policy's evaluation."""
         return self.trial(label, {0: vibes}, kind="untrained_policy", **options)
 
 
-def _components(completion: Completion) -> dict[str, Any]:
-    if completion == "unscored":
-        return dict.fromkeys(("format", "schema", "audio", "renderable")) | {"unscored_reason": "timeout"}
+class _Components(TypedDict):
+    """What a ledger row says about a completion's score."""
+
+    format: float | None
+    schema: float | None
+    audio: float | None
+    renderable: bool | None
+    unscored_reason: str | None
+
+
+def _components(completion: Completion) -> _Components:
+    if isinstance(completion, str):
+        return _Components(format=None, schema=None, audio=None, renderable=None, unscored_reason="timeout")
     if completion is None:
         completion = (1.0, 0.5, None)
     elif not isinstance(completion, tuple):
         completion = (1.0, 1.0, completion)
-    components = dict(zip(("format", "schema", "audio"), completion, strict=True))
-    return components | {"renderable": completion[2] is not None, "unscored_reason": None}
+    form, schema, audio = completion
+    return _Components(
+        format=form, schema=schema, audio=audio, renderable=audio is not None, unscored_reason=None
+    )
 
 
 @pytest.fixture

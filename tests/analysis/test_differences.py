@@ -47,7 +47,8 @@ def test_the_parts_make_up_the_total_in_every_cell() -> None:
 
     def cells() -> CellMeans:
         rendered = rng.integers(0, 2, (3, 20)).astype(float)
-        return CellMeans(*rng.random((3, 3, 20)), rendered, rendered * rng.normal(0, 0.3, (3, 20)))
+        format_, schema, valid = rng.random((3, 3, 20))
+        return CellMeans(format_, schema, valid, rendered, rendered * rng.normal(0, 0.3, (3, 20)))
 
     total, parts = paired_difference(cells(), cells(), OBJECTIVE)
     assert parts is not None

@@ -8,21 +8,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from common.records import ResultRecord, TrialRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from search_spaces.sweep_file import SweepFile
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 
 
-def start(sweep: Any, directory: Path, *, step_s: float) -> subprocess.Popen[str]:
+def start(sweep: SweepFile, directory: Path, *, step_s: float) -> subprocess.Popen[str]:
     file = directory.parent / "sweep.json"
     file.write_text(sweep.model_dump_json())
     return subprocess.Popen(
@@ -37,7 +39,7 @@ def start(sweep: Any, directory: Path, *, step_s: float) -> subprocess.Popen[str
     )
 
 
-def wait_for(condition: Any, seconds: float = 120.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -70,7 +72,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-SEARCHES = {
+SEARCHES: dict[str, dict[str, object]] = {
     "grid": {"space": {"grpo.beta": [0.0, 0.01, 0.02, 0.03]}},
     "optuna": {
         "space": {"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}},
@@ -81,7 +83,7 @@ SEARCHES = {
 
 @pytest.mark.parametrize("mode", SEARCHES)
 def test_a_sweep_whose_driver_was_killed_goes_on_when_it_is_run_again(
-    mode: str, make_sweep: Any, tmp_path: Path
+    mode: str, make_sweep: Callable[..., SweepFile], tmp_path: Path
 ) -> None:
     sweep = make_sweep(seeds=[0, 1], resources={"scorers": 0}, **SEARCHES[mode])
     out = tmp_path / "out"
@@ -111,7 +113,9 @@ def test_a_sweep_whose_driver_was_killed_goes_on_when_it_is_run_again(
     assert len({record.config_hash for record in records}) == 4
 
 
-def test_ctrl_c_ends_everything_and_says_how_to_go_on(make_sweep: Any, tmp_path: Path) -> None:
+def test_ctrl_c_ends_everything_and_says_how_to_go_on(
+    make_sweep: Callable[..., SweepFile], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     driver = start(make_sweep(resources={"scorers": 1, "cpus_per_scorer": 0}), out, step_s=2.0)
     wait_for((out / "trials" / "baseline-untrained" / "starts").exists)

@@ -19,7 +19,7 @@ from search_spaces.sweep_file import Resources
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cluster.pool import ScoringPool
+    from cluster.pool import PoolBackend, ScoringPool
     from common.music_schema import MusicConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -44,7 +44,7 @@ def pool(local_ray: None) -> Iterator[ScoringPool]:
     pool.shutdown()
 
 
-def backend(pool: ScoringPool):  # type: ignore[no-untyped-def]
+def backend(pool: ScoringPool) -> PoolBackend:
     from cluster.pool import PoolBackend  # noqa: PLC0415
     from cluster.scoring_actor import ScorerKey  # noqa: PLC0415
 
@@ -100,6 +100,7 @@ def test_a_request_that_kills_its_actor_ends_unscored_and_the_pool_lives_on(pool
     audio = backend(pool)
     (result,) = audio.audio(["kill it"], CONFIGS[:1])
     assert result.score is None
+    assert result.reason is not None
     assert "the scorer died 3 times" in result.reason
     assert [r.score for r in audio.audio(VIBES, CONFIGS)] == right_answers(VIBES, CONFIGS)
 

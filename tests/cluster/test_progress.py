@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -13,14 +13,27 @@ from cluster.proposals import GridProposals
 from cluster.search import SweepSearcher
 from common.records import ResultRecord, TrialRecord
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def trial_records(make_sweep: Any, tmp_path: Any) -> list[TrialRecord]:
+    from search_spaces.sweep_file import SweepFile
+
+
+def trial_records(make_sweep: Callable[..., SweepFile], tmp_path: Path) -> list[TrialRecord]:
     sweep = make_sweep()
     search = SweepSearcher(tmp_path, baselines(sweep), GridProposals(sweep), sweep.seeds)
-    return [TrialRecord.read(tmp_path / str(search.suggest(str(n))["trial_id"])) for n in range(4)]  # type: ignore[index]
+    records = []
+    for number in range(4):
+        suggested = search.suggest(str(number))
+        assert isinstance(suggested, dict)
+        records.append(TrialRecord.read(tmp_path / str(suggested["trial_id"])))
+    return records
 
 
-def test_a_log_has_a_line_for_every_start_end_and_failure(make_sweep: Any, tmp_path: Any) -> None:
+def test_a_log_has_a_line_for_every_start_end_and_failure(
+    make_sweep: Callable[..., SweepFile], tmp_path: Path
+) -> None:
     untrained, _, first, second = trial_records(make_sweep, tmp_path)
     text = io.StringIO()
     with SweepDisplay("demo", 4, Console(file=text, width=80)) as display:
@@ -39,7 +52,7 @@ def test_a_log_has_a_line_for_every_start_end_and_failure(make_sweep: Any, tmp_p
     assert lines[4].startswith("t001-s0 ended after 0 s: failed: NaN [objective] | 3/4 trials, 1 failed")
 
 
-def test_a_terminal_shows_the_running_trials(make_sweep: Any, tmp_path: Any) -> None:
+def test_a_terminal_shows_the_running_trials(make_sweep: Callable[..., SweepFile], tmp_path: Path) -> None:
     *_, first, second = trial_records(make_sweep, tmp_path)
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
     with SweepDisplay("demo", 4, console) as display:

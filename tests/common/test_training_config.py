@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -27,6 +27,9 @@ from common.training_config import (
     preset,
     resolve_model,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT = TrainingConfig()
 
@@ -190,7 +193,7 @@ def test_prompts_are_registered_once() -> None:
         get_prompt("mine_v2")
 
 
-def test_model_names_resolve_to_folders_and_hub_ids(tmp_path: Any) -> None:
+def test_model_names_resolve_to_folders_and_hub_ids(tmp_path: Path) -> None:
     assert resolve_model("tiny", BASE_MODELS) == str(PROJECT_ROOT / "tiny/weights/policy")
     assert resolve_model("gemma3-270m", BASE_MODELS) == "google/gemma-3-270m-it"
     assert resolve_model("some-lab/some-model", BASE_MODELS) == "some-lab/some-model"
@@ -201,4 +204,4 @@ def test_model_names_resolve_to_folders_and_hub_ids(tmp_path: Any) -> None:
 
 def test_configurations_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        LoRAConfig().r = 4  # type: ignore[misc]
+        LoRAConfig().r = 4

@@ -19,7 +19,9 @@ JSON_VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON_VALUES, max_size=5), st.sampled_from(["", " ", "\n\t", "\r\n"]))
-def test_an_object_comes_back_whole_whatever_white_space_is_around_it(payload: dict, space: str) -> None:
+def test_an_object_comes_back_whole_whatever_white_space_is_around_it(
+    payload: dict[str, object], space: str
+) -> None:
     assert first_json_object(space + json.dumps(payload) + space) == (payload, True)
 
 
@@ -42,7 +44,7 @@ def test_no_text_raises(text: str) -> None:
         ('\u00a0{"a": 1}', {"a": 1}),  # a no-break space is no JSON white space
     ],
 )
-def test_text_around_the_object_costs_the_format_alone(text: str, payload: dict) -> None:
+def test_text_around_the_object_costs_the_format_alone(text: str, payload: dict[str, object]) -> None:
     assert first_json_object(text) == (payload, False)
 
 

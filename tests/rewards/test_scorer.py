@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.music_schema import MusicConfig
+    from common.reward_config import ScorerProtocol
 
 CONFIG = random_config(random.Random(0))
 CONFIG_ALONE = json.dumps({"config": CONFIG.model_dump()})
@@ -97,8 +98,8 @@ def test_vibes_and_completions_must_be_equally_many() -> None:
         Scorer(None).score(["v"], ["{}", "{}"])
 
 
-def in_process(scorer: object) -> InProcessBackend:
-    return InProcessBackend(scorer, "test", "none")  # type: ignore[arg-type]
+def in_process(scorer: ScorerProtocol) -> InProcessBackend:
+    return InProcessBackend(scorer, "test", "none")
 
 
 def test_a_scorer_that_fails_once_is_asked_again() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from common.music_schema import CONFIG_LABELS
 from common.random_configs import random_config
 from tiny.captions import caption_pool, draw_captions, label_distribution, one_hot_labels
-from tiny.corpus import field_distribution, load_vibes, normalize, sample_config
+from tiny.corpus import field_distribution, load_vibes, sample_config
+from tiny.lexicon import normalize
 
 POOL = caption_pool(400, seed=0)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,14 +14,15 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from common.ledger import KEY, TIMINGS, RowKind
+from common.ledger import KEY, TIMINGS, RowKind, Split
 from common.objective import ObjectiveConfig
 from common.training_config import TrainingConfig, apply_overrides
 from rewards.components import Components
+from rewards.scorer import Scorer
 from trainables.spec import TrialSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}"
@@ -124,11 +126,12 @@ def vibes_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-class StubScorer:
+class StubScorer(Scorer):
     """Scores a text by its characters: deterministic, and as varied as the text."""
 
-    scorer_id = "stub"
-    renderer_id = "none"
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.scorer_id = "stub"
 
     def score(self, vibes: Sequence[str], completions: Sequence[str]) -> list[Components]:
         return [
@@ -186,15 +189,28 @@ def make_spec(
     return make
 
 
+class RowKey(NamedTuple):
+    """A ledger row's key within its trial."""
+
+    step: int
+    split: Split
+    prompt_id: str
+    sample: int
+
+
+ReadLedger = Callable[[str], dict[RowKey, dict[str, Any]]]
+"""From a trial's folder to its rows: column to value."""
+
+
 @pytest.fixture
-def read_ledger() -> Callable[[str], dict[tuple[Any, ...], dict[str, Any]]]:
+def read_ledger() -> ReadLedger:
     """All rows of a trial's folder by key, without the trial's own name and without timings."""
 
-    def read(directory: str) -> dict[tuple[Any, ...], dict[str, Any]]:
-        rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    def read(directory: str) -> dict[RowKey, dict[str, Any]]:
+        rows: dict[RowKey, dict[str, Any]] = {}
         for part in sorted(Path(directory).glob("ledger/*.parquet")):
             for row in pq.read_table(part).to_pylist():
-                key = tuple(row[name] for name in KEY if name != "trial_id")
+                key = RowKey(**{name: row[name] for name in KEY if name != "trial_id"})
                 assert key not in rows, f"{key} is twice in the ledger"
                 rows[key] = {k: v for k, v in row.items() if k not in {"trial_id", *TIMINGS}}
         return rows

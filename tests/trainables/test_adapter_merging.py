@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -14,8 +15,13 @@ from common.training_config import LoRAConfig
 from trainables.merging import merged_adapter
 from trainables.policy import eos_token_ids, load_policy, lora_config, save_adapter
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
 
-def with_lora(name, r, seed):
+
+def with_lora(name: str, r: int, seed: int) -> tuple[PeftModel, PreTrainedTokenizerBase]:
     """The policy with a LoRA whose weights are random, so that it does something."""
     model, tokenizer = load_policy(name)
     model = get_peft_model(model, lora_config(model, LoRAConfig(r=r, alpha=8)))
@@ -26,12 +32,13 @@ def with_lora(name, r, seed):
     return model.eval(), tokenizer
 
 
-def logits(model):
+def logits(model: nn.Module) -> torch.Tensor:
     with torch.no_grad():
-        return model(torch.tensor([[2, 3, 50, 60, 70, 4]])).logits
+        found: torch.Tensor = model(torch.tensor([[2, 3, 50, 60, 70, 4]])).logits
+    return found
 
 
-def test_an_adapter_folder_loads_as_the_policy_that_was_trained(small_policy, tmp_path):
+def test_an_adapter_folder_loads_as_the_policy_that_was_trained(small_policy: str, tmp_path: Path) -> None:
     model, _ = with_lora(small_policy, r=8, seed=1)
     save_adapter(model, tmp_path / "sft", small_policy)
     loaded = load_policy(str(tmp_path / "sft")).model
@@ -39,7 +46,7 @@ def test_an_adapter_folder_loads_as_the_policy_that_was_trained(small_policy, tm
     assert not any("lora" in name for name, _ in loaded.named_parameters())
 
 
-def test_an_adapter_on_an_adapter_of_another_rank_loads_both(small_policy, tmp_path):
+def test_an_adapter_on_an_adapter_of_another_rank_loads_both(small_policy: str, tmp_path: Path) -> None:
     first, _ = with_lora(small_policy, r=8, seed=1)
     save_adapter(first, tmp_path / "sft", small_policy)
     second, _ = with_lora(str(tmp_path / "sft"), r=4, seed=2)
@@ -49,7 +56,9 @@ def test_an_adapter_on_an_adapter_of_another_rank_loads_both(small_policy, tmp_p
     assert (logits(loaded) - logits(first)).abs().max() > 0.01
 
 
-def test_an_adapter_of_a_named_model_keeps_the_name(small_policy, tmp_path, monkeypatch):
+def test_an_adapter_of_a_named_model_keeps_the_name(
+    small_policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(
         __import__("common.training_config").training_config.BASE_MODELS, "small", small_policy
     )
@@ -59,7 +68,7 @@ def test_an_adapter_of_a_named_model_keeps_the_name(small_policy, tmp_path, monk
     load_policy(str(tmp_path))
 
 
-def test_folding_an_adapter_in_changes_rounding_and_leaves_no_trace(small_policy):
+def test_folding_an_adapter_in_changes_rounding_and_leaves_no_trace(small_policy: str) -> None:
     model, _ = with_lora(small_policy, r=8, seed=1)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     apart = logits(model)
@@ -70,7 +79,7 @@ def test_folding_an_adapter_in_changes_rounding_and_leaves_no_trace(small_policy
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
-def test_an_adapter_is_unfolded_when_generation_fails(small_policy):
+def test_an_adapter_is_unfolded_when_generation_fails(small_policy: str) -> None:
     model, _ = with_lora(small_policy, r=8, seed=1)
     apart = logits(model)
     with pytest.raises(RuntimeError, match="out of memory"), merged_adapter(model):
@@ -78,7 +87,7 @@ def test_an_adapter_is_unfolded_when_generation_fails(small_policy):
     assert torch.equal(logits(model), apart)
 
 
-def test_what_is_not_a_model_is_refused(tmp_path):
+def test_what_is_not_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model must be one of tiny, .* got '/no/such/folder'"):
         load_policy("/no/such/folder")
     with pytest.raises(
@@ -92,14 +101,14 @@ def test_what_is_not_a_model_is_refused(tmp_path):
         load_policy(str(tmp_path))
 
 
-def test_the_declared_end_of_turn_ends_a_completion_too(small_policy):
+def test_the_declared_end_of_turn_ends_a_completion_too(small_policy: str) -> None:
     policy = load_policy(small_policy)
     assert eos_token_ids(policy) == [1]
     policy.model.generation_config.eos_token_id = [106, 1]
     assert eos_token_ids(policy) == [1, 106]
 
 
-def test_the_lora_is_the_configured_one(small_policy):
+def test_the_lora_is_the_configured_one(small_policy: str) -> None:
     model = load_policy(small_policy).model
     config = lora_config(
         model, LoRAConfig(r=4, alpha=6.5, dropout=0.05, bias="all", target_modules=("q_proj",))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from transformers import AutoTokenizer
 
 from trainables.chat import PromptFormat
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 QWEN = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endfor %}"
@@ -19,29 +24,32 @@ NO_SYSTEM = (
 
 
 @pytest.fixture
-def tokenizer(small_policy):
+def tokenizer(small_policy: str) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(small_policy)
 
 
-def rendered(tokenizer):
+def rendered(tokenizer: PreTrainedTokenizerBase) -> str:
     form = PromptFormat.of(tokenizer, "Compose.")
-    return tokenizer.decode(form.token_ids("late night"))
+    text: str = tokenizer.decode(form.token_ids("late night"))
+    return text
 
 
-def test_a_template_of_the_tiny_kind_drops_the_system_prompt(tokenizer):
+def test_a_template_of_the_tiny_kind_drops_the_system_prompt(tokenizer: PreTrainedTokenizerBase) -> None:
     assert rendered(tokenizer) == "<bos><vibe>late night<config>"
 
 
-def test_without_a_template_the_system_prompt_is_plain_text(tokenizer):
+def test_without_a_template_the_system_prompt_is_plain_text(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = None
     assert rendered(tokenizer) == "Compose.\n\nlate night\n"
 
 
-def test_a_template_that_can_think_is_told_not_to(tokenizer):
+def test_a_template_that_can_think_is_told_not_to(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = QWEN
     assert rendered(tokenizer) == "<|system|>Compose.<|user|>late night<|assistant|><think></think>"
 
 
-def test_a_template_without_a_system_role_gets_it_in_the_users_turn(tokenizer):
+def test_a_template_without_a_system_role_gets_it_in_the_users_turn(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
     tokenizer.chat_template = NO_SYSTEM
     assert rendered(tokenizer) == "<user>Compose.\n\nlate night"

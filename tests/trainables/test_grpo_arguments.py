@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from common.training_config import TrainingConfig, apply_overrides
 from trainables.checkpoints import mark_complete, newest_checkpoint, save_interval
 from trainables.grpo import grpo_arguments, total_steps
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
 
 KNOBS = [
     ("epochs", 2.5, "num_train_epochs", 2.5),
@@ -47,17 +51,17 @@ KNOBS = [
 ]
 
 
-def arguments(config):
+def arguments(config: TrainingConfig) -> GRPOConfig:
     return grpo_arguments(config, Path("/tmp/unused"), [0.2, 0.3, 0.5])
 
 
 @pytest.mark.parametrize(("path", "value", "name", "expected"), KNOBS, ids=[f"{k[0]}={k[1]}" for k in KNOBS])
-def test_a_knob_reaches_trl_unchanged(path, value, name, expected):
+def test_a_knob_reaches_trl_unchanged(path: str, value: object, name: str, expected: object) -> None:
     config = apply_overrides(TrainingConfig(), {path: value})
     assert getattr(arguments(config), name) == expected
 
 
-def test_what_the_machine_decides():
+def test_what_the_machine_decides() -> None:
     args = arguments(TrainingConfig())
     assert args.report_to == []
     assert args.disable_tqdm
@@ -78,8 +82,8 @@ def test_what_the_machine_decides():
     ],
 )
 def test_batches_and_groups_that_do_not_divide_share_rollouts(
-    batch, generations, accumulation, micro_steps, depth
-):
+    batch: int, generations: int, accumulation: int, micro_steps: int, depth: int
+) -> None:
     config = apply_overrides(
         TrainingConfig(),
         {
@@ -104,15 +108,17 @@ def test_batches_and_groups_that_do_not_divide_share_rollouts(
         ({"epochs": 3, "max_steps": 5}, 10, 5),
     ],
 )
-def test_the_number_of_steps_follows_from_the_rows(overrides, rows, steps):
+def test_the_number_of_steps_follows_from_the_rows(
+    overrides: dict[str, float], rows: int, steps: int
+) -> None:
     assert total_steps(apply_overrides(TrainingConfig(), overrides), rows) == steps
 
 
-def test_checkpoints_lie_on_the_ends_of_generation_cycles():
+def test_checkpoints_lie_on_the_ends_of_generation_cycles() -> None:
     assert [save_interval(20, depth) for depth in (1, 3, 6, 20, 21)] == [20, 21, 24, 20, 21]
 
 
-def test_the_newest_whole_checkpoint_is_found(tmp_path):
+def test_the_newest_whole_checkpoint_is_found(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "none") is None
     for step in (20, 100, 120):
         (tmp_path / f"checkpoint-{step}").mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,15 +12,21 @@ from common.objective import ObjectiveConfig
 from common.training_config import PROJECT_ROOT, DataConfig
 from trainables.data import data_path, held_out_rows, load_responses, load_rows
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
 FIELDS = DataConfig()
 
 
-def write(path, *lines):
-    path.write_text("\n".join(json.dumps(x) if isinstance(x, dict) else x for x in lines) + "\n")
+def write(path: Path, *lines: str | Mapping[str, object]) -> Path:
+    path.write_text("\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines) + "\n")
     return path
 
 
-def test_the_reward_compares_with_the_reference_and_with_the_prompt_where_there_is_none(tmp_path):
+def test_the_reward_compares_with_the_reference_and_with_the_prompt_where_there_is_none(
+    tmp_path: Path,
+) -> None:
     path = write(
         tmp_path / "v.jsonl",
         {"vibe_noisy": "lat nigt", "vibe_original": "late night"},
@@ -35,7 +42,7 @@ def test_the_reward_compares_with_the_reference_and_with_the_prompt_where_there_
     ]
 
 
-def test_a_repeated_row_gets_an_id_of_its_own_and_ids_do_not_depend_on_the_order(tmp_path):
+def test_a_repeated_row_gets_an_id_of_its_own_and_ids_do_not_depend_on_the_order(tmp_path: Path) -> None:
     one, two = {"vibe_noisy": "rain"}, {"vibe_noisy": "snow"}
     first = [row.prompt_id for row in load_rows(write(tmp_path / "a.jsonl", one, two, one), FIELDS)]
     second = [row.prompt_id for row in load_rows(write(tmp_path / "b.jsonl", two, one), FIELDS)]
@@ -43,7 +50,7 @@ def test_a_repeated_row_gets_an_id_of_its_own_and_ids_do_not_depend_on_the_order
     assert len(second[0]) == 12
 
 
-def test_a_response_may_be_text_or_an_object(tmp_path):
+def test_a_response_may_be_text_or_an_object(tmp_path: Path) -> None:
     path = write(
         tmp_path / "v.jsonl",
         {"vibe_noisy": "rain", "config_payload": {"title": "Régn", "b": 1}},
@@ -70,19 +77,19 @@ def test_a_response_may_be_text_or_an_object(tmp_path):
         ),
     ],
 )
-def test_a_line_that_cannot_be_used_is_named(tmp_path, line, message):
+def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, line: str, message: str) -> None:
     path = write(tmp_path / "v.jsonl", {"vibe_noisy": "rain"}, line)
     with pytest.raises(UserError, match=message):
         load_rows(path, FIELDS)
 
 
-def test_a_missing_response_is_named(tmp_path):
+def test_a_missing_response_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "v.jsonl", {"vibe_noisy": "rain"})
     with pytest.raises(UserError, match=r"line 1: field 'config_payload' must be .*data.response_field"):
         load_responses(path, FIELDS)
 
 
-def test_a_file_that_is_missing_empty_or_not_text_is_refused(tmp_path):
+def test_a_file_that_is_missing_empty_or_not_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data must be a readable UTF-8 JSONL file, got .*none.jsonl"):
         load_rows(tmp_path / "none.jsonl", FIELDS)
     with pytest.raises(UserError, match="must have at least one row"):
@@ -92,13 +99,13 @@ def test_a_file_that_is_missing_empty_or_not_text_is_refused(tmp_path):
         load_rows(tmp_path / "binary.jsonl", FIELDS)
 
 
-def test_tiny_is_the_embedded_corpus(tmp_path):
+def test_tiny_is_the_embedded_corpus(tmp_path: Path) -> None:
     assert data_path("tiny", "train") == PROJECT_ROOT / "tiny/data/vibes_train.jsonl"
     assert data_path("tiny", "held_out") == PROJECT_ROOT / "tiny/data/vibes_held_out.jsonl"
     assert data_path("/data/x.jsonl", "train").as_posix() == "/data/x.jsonl"
 
 
-def test_the_first_num_vibes_rows_are_held_out_and_all_without_it(tmp_path):
+def test_the_first_num_vibes_rows_are_held_out_and_all_without_it(tmp_path: Path) -> None:
     path = write(tmp_path / "v.jsonl", *({"vibe_noisy": vibe} for vibe in "abc"))
     rows = load_rows(path, FIELDS)
     assert [r.prompt for r in held_out_rows(rows, ObjectiveConfig(num_vibes=2), path)] == ["a", "b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,9 +14,18 @@ from trainables.policy import load_policy
 from trainables.sft import run_sft
 from trainables.trial import run_trial
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from common.training_config import TrainingConfig
+    from rewards.scorer import Scorer
+    from tests.trainables.conftest import ReadLedger
+    from trainables.spec import Progress, TrialSpec
+
 
 @pytest.fixture
-def pairs(tmp_path):
+def pairs(tmp_path: Path) -> str:
     """Vibes whose responses, half text and half object, are one payload."""
     payload = {"title": "rain"}
     rows = [
@@ -27,7 +37,7 @@ def pairs(tmp_path):
     return str(path)
 
 
-def response_loss(name, text='{"title":"rain"}'):
+def response_loss(name: str, text: str = '{"title":"rain"}') -> float:
     """Mean negative log-likelihood (nats) of the response and its end token."""
     policy = load_policy(name)
     prompt = PromptFormat.of(policy.tokenizer, "").token_ids("rain 1")
@@ -39,9 +49,13 @@ def response_loss(name, text='{"title":"rain"}'):
 
 
 def test_grpo_goes_on_from_an_sft_adapter_of_another_rank(
-    make_config, make_spec, pairs, stub_scorer, read_ledger
-):
-    seen = []
+    make_config: Callable[..., TrainingConfig],
+    make_spec: Callable[..., TrialSpec],
+    pairs: str,
+    stub_scorer: Scorer,
+    read_ledger: ReadLedger,
+) -> None:
+    seen: list[Progress] = []
     config = make_config(
         max_steps=30, lora__r=8, lora__alpha=32, optimizer__learning_rate=2e-2, logging__logging_steps=10
     )
@@ -60,7 +74,9 @@ def test_grpo_goes_on_from_an_sft_adapter_of_another_rank(
     assert response_loss(f"{spec.directory}/adapter") == pytest.approx(after, abs=0.1)
 
 
-def test_rows_that_are_too_long_are_named(make_config, pairs, tmp_path):
+def test_rows_that_are_too_long_are_named(
+    make_config: Callable[..., TrainingConfig], pairs: str, tmp_path: Path
+) -> None:
     with pytest.raises(
         UserError, match=r"row 1: prompt and response must fit data.max_seq_length 16, got \d+ \+ \d+"
     ):

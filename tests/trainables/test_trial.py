@@ -18,22 +18,29 @@ from rewards.scorer import Scorer
 from trainables.trial import run_trial
 
 if TYPE_CHECKING:
-    from trainables.spec import Progress
+    from collections.abc import Callable, Sequence
+
+    from common.training_config import TrainingConfig
+    from tests.trainables.conftest import ReadLedger
+    from trainables.spec import Progress, TrialSpec
 
 
 class StoppedError(Exception):
     """What a killed trial is to its code: nothing it knows."""
 
 
-def adapter(directory):
-    return load_file(Path(directory) / "adapter" / "adapter_model.safetensors")
+def adapter(directory: str) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = load_file(Path(directory) / "adapter" / "adapter_model.safetensors")
+    return weights
 
 
-def quiet(progress):
+def quiet(progress: Progress) -> None:
     pass
 
 
-def test_a_trial_writes_every_completion_once_and_its_records(make_spec, stub_scorer, read_ledger):
+def test_a_trial_writes_every_completion_once_and_its_records(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
+) -> None:
     spec = make_spec(grpo__beta=0.1)
     seen: list[Progress] = []
     result = run_trial(spec, stub_scorer, stub_scorer, seen.append)
@@ -65,7 +72,7 @@ def test_a_trial_writes_every_completion_once_and_its_records(make_spec, stub_sc
     assert any(p.reward is not None for p in seen)
 
 
-def test_a_finished_trial_is_not_run_again(make_spec, stub_scorer):
+def test_a_finished_trial_is_not_run_again(make_spec: Callable[..., TrialSpec], stub_scorer: Scorer) -> None:
     spec = make_spec(max_steps=1)
     result = run_trial(spec, stub_scorer, stub_scorer, quiet)
     seen: list[Progress] = []
@@ -75,8 +82,8 @@ def test_a_finished_trial_is_not_run_again(make_spec, stub_scorer):
 
 @pytest.mark.parametrize("num_generations", [2, 3], ids=["on-policy", "three steps per rollout"])
 def test_a_resumed_trial_ends_where_an_uninterrupted_one_does(
-    make_spec, stub_scorer, read_ledger, num_generations
-):
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger, num_generations: int
+) -> None:
     # Batch 4 with 3 generations shares one batch of rollouts among 3 steps: checkpoints at 3 and 6.
     settings = {"max_steps": 7, "grpo__num_generations": num_generations, "logging__eval_steps": 2}
     whole = make_spec("whole", **settings)
@@ -84,7 +91,7 @@ def test_a_resumed_trial_ends_where_an_uninterrupted_one_does(
 
     stopped = make_spec("stopped", **settings)
 
-    def stop_at_five(progress):
+    def stop_at_five(progress: Progress) -> None:
         if progress.step == 5:
             raise StoppedError
 
@@ -101,12 +108,17 @@ def test_a_resumed_trial_ends_where_an_uninterrupted_one_does(
     assert read_ledger(stopped.directory) == read_ledger(whole.directory)
 
 
-def test_a_half_written_checkpoint_is_skipped(make_spec, stub_scorer, read_ledger, caplog):
+def test_a_half_written_checkpoint_is_skipped(
+    make_spec: Callable[..., TrialSpec],
+    stub_scorer: Scorer,
+    read_ledger: ReadLedger,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     whole = make_spec("whole")
     run_trial(whole, stub_scorer, stub_scorer, quiet)
     stopped = make_spec("stopped")
 
-    def stop_at_four(progress):
+    def stop_at_four(progress: Progress) -> None:
         if progress.step == 4:
             raise StoppedError
 
@@ -121,13 +133,15 @@ def test_a_half_written_checkpoint_is_skipped(make_spec, stub_scorer, read_ledge
     assert read_ledger(stopped.directory) == read_ledger(whole.directory)
 
 
-def test_a_trial_stopped_after_its_last_step_only_evaluates(make_spec, stub_scorer, read_ledger):
+def test_a_trial_stopped_after_its_last_step_only_evaluates(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
+) -> None:
     whole = make_spec("whole")
     run_trial(whole, stub_scorer, stub_scorer, quiet)
     stopped = make_spec("stopped")
     final = Path(stopped.directory) / "ledger" / "held-out-000004.parquet"
 
-    def stop_at_the_end(progress):
+    def stop_at_the_end(progress: Progress) -> None:
         if final.exists():
             raise StoppedError
 
@@ -140,14 +154,16 @@ def test_a_trial_stopped_after_its_last_step_only_evaluates(make_spec, stub_scor
         assert torch.equal(weights, adapter(stopped.directory)[name]), name
 
 
-def test_trials_in_one_process_do_not_touch_each_other(make_spec, stub_scorer, read_ledger):
+def test_trials_in_one_process_do_not_touch_each_other(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
+) -> None:
     first = make_spec("a1", max_steps=2)
     run_trial(first, stub_scorer, stub_scorer, quiet)
 
     # Another seed and accumulation, stopped in the middle of an epoch.
     between = make_spec("b", max_steps=2, seed=7, batch__gradient_accumulation_steps=2, lora__r=4)
 
-    def stop(progress):
+    def stop(progress: Progress) -> None:
         if progress.step == 1:
             raise SystemExit
 
@@ -161,7 +177,9 @@ def test_trials_in_one_process_do_not_touch_each_other(make_spec, stub_scorer, r
         assert torch.equal(weights, adapter(again.directory)[name]), name
 
 
-def test_the_untrained_policy_is_the_trained_one_at_step_0(make_spec, stub_scorer, read_ledger):
+def test_the_untrained_policy_is_the_trained_one_at_step_0(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
+) -> None:
     baseline = make_spec("untrained", kind="untrained_policy")
     result = run_trial(baseline, stub_scorer, stub_scorer, quiet)
     trial = make_spec("trial", max_steps=1)
@@ -176,7 +194,13 @@ def test_the_untrained_policy_is_the_trained_one_at_step_0(make_spec, stub_score
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "llama"])
-def test_any_architecture_trains(make_spec, other_policies, stub_scorer, read_ledger, architecture):
+def test_any_architecture_trains(
+    make_spec: Callable[..., TrialSpec],
+    other_policies: dict[str, str],
+    stub_scorer: Scorer,
+    read_ledger: ReadLedger,
+    architecture: str,
+) -> None:
     spec = make_spec(base_model=other_policies[architecture], system_prompt="Compose.", max_steps=1)
     run_trial(spec, stub_scorer, stub_scorer, quiet)
     rows = read_ledger(spec.directory).values()
@@ -184,7 +208,12 @@ def test_any_architecture_trains(make_spec, other_policies, stub_scorer, read_le
     assert not any(token in row["completion"] for row in rows for token in ("<pad>", "<eos>", "<bos>"))
 
 
-def test_the_guides_json_trains_as_it_is(make_spec, make_config, read_ledger, stub_scorer):
+def test_the_guides_json_trains_as_it_is(
+    make_spec: Callable[..., TrialSpec],
+    make_config: Callable[..., TrainingConfig],
+    read_ledger: ReadLedger,
+    stub_scorer: Scorer,
+) -> None:
     # Batch 16 with 6 generations, from the ablation guide; only the model and lengths are the test's.
     guide = {
         "epochs": 3,
@@ -205,7 +234,9 @@ def test_the_guides_json_trains_as_it_is(make_spec, make_config, read_ledger, st
     assert len({prompt for _, split, prompt, _ in rows if split == "train"}) == 8
 
 
-def test_the_real_scorer_finds_that_a_random_policy_writes_no_json(make_spec, read_ledger):
+def test_the_real_scorer_finds_that_a_random_policy_writes_no_json(
+    make_spec: Callable[..., TrialSpec], read_ledger: ReadLedger
+) -> None:
     spec = make_spec(max_steps=1)
     result = run_trial(spec, Scorer(None), Scorer(None), quiet)
     assert result.validity == 0
@@ -219,14 +250,16 @@ class Unscored(Scorer):
         super().__init__(None)
         self.n = n
 
-    def score(self, vibes, completions):
+    def score(self, vibes: Sequence[str], completions: Sequence[str]) -> list[Components]:
         scores = super().score(vibes, completions)
         return [
             Components.missing("the pool is gone") if i % self.n == 0 else s for i, s in enumerate(scores)
         ]
 
 
-def test_too_many_unscored_rollouts_fail_the_trial(make_spec, stub_scorer):
+def test_too_many_unscored_rollouts_fail_the_trial(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
+) -> None:
     spec = make_spec()
     # 1 of 4 in the first batch is more than 0.02 of the trial's 16.
     with pytest.raises(TrialError, match=r"step 0: 1 rollouts are unscored.*the pool is gone"):
@@ -234,15 +267,20 @@ def test_too_many_unscored_rollouts_fail_the_trial(make_spec, stub_scorer):
     stored = ResultRecord.read(Path(spec.directory))
     assert stored is not None
     assert stored.status == "failed"
+    assert stored.reason is not None
     assert "the pool is gone" in stored.reason
 
 
-def test_too_many_unscored_evaluations_fail_the_trial(make_spec, stub_scorer):
+def test_too_many_unscored_evaluations_fail_the_trial(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
+) -> None:
     with pytest.raises(TrialError, match=r"step 0: 2 of 6 held-out completions are unscored"):
         run_trial(make_spec(), stub_scorer, Unscored(3), quiet)
 
 
-def test_a_few_unscored_completions_are_left_out_of_the_mean(make_spec, stub_scorer, read_ledger):
+def test_a_few_unscored_completions_are_left_out_of_the_mean(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
+) -> None:
     spec = make_spec(max_steps=1)
     spec = replace(spec, objective=spec.objective.model_copy(update={"max_unscored_share": 0.5}))
     result = run_trial(spec, stub_scorer, Unscored(3), quiet)
@@ -258,7 +296,9 @@ def test_a_few_unscored_completions_are_left_out_of_the_mean(make_spec, stub_sco
     assert result.objective == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_lost_loss_fails_the_trial_with_its_step(make_spec, stub_scorer):
+def test_a_lost_loss_fails_the_trial_with_its_step(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
+) -> None:
     spec = make_spec(optimizer__learning_rate=1e30, optimizer__warmup_ratio=0.0, optimizer__name="sgd")
     with pytest.raises(TrialError, match=r"step \d: the .* not finite; lower optimizer.learning_rate"):
         run_trial(spec, stub_scorer, stub_scorer, quiet)
@@ -278,7 +318,9 @@ def test_a_lost_loss_fails_the_trial_with_its_step(make_spec, stub_scorer):
         ({"batch__batch_size": 64}, "must have >= 32 rows"),
     ],
 )
-def test_settings_that_cannot_work_are_named(make_spec, stub_scorer, overrides, message):
+def test_settings_that_cannot_work_are_named(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, overrides: dict[str, object], message: str
+) -> None:
     spec = make_spec(**overrides)
     with pytest.raises(UserError, match=message):
         run_trial(spec, stub_scorer, stub_scorer, quiet)
@@ -287,7 +329,9 @@ def test_settings_that_cannot_work_are_named(make_spec, stub_scorer, overrides, 
     assert stored.status == "failed"
 
 
-def test_fewer_held_out_rows_than_asked_for_are_refused(make_spec, stub_scorer):
+def test_fewer_held_out_rows_than_asked_for_are_refused(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
+) -> None:
     spec = replace(make_spec(), objective=ObjectiveConfig(num_vibes=25))
     with pytest.raises(UserError, match=r"objective.num_vibes must be <= the rows of .*got 25 > 24"):
         run_trial(spec, stub_scorer, stub_scorer, quiet)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
@@ -10,21 +12,31 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from trainables.tensorboard import TrialCurves
 from trainables.trial import run_trial
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def events_of(folder):
+    from common.training_config import TrainingConfig
+    from rewards.scorer import Scorer
+    from trainables.spec import TrialSpec
+
+
+def events_of(folder: str) -> EventAccumulator:
     events = EventAccumulator(folder)
     events.Reload()
     return events
 
 
-def hparams_of(events):
+def hparams_of(events: EventAccumulator) -> dict[str, HParamsPluginData]:
     found = {}
     for tag, content in events.PluginTagToContent("hparams").items():
         found[tag] = HParamsPluginData.FromString(content)
     return found
 
 
-def test_a_trial_has_curves_of_training_and_of_the_held_out_objective(make_spec, stub_scorer):
+def test_a_trial_has_curves_of_training_and_of_the_held_out_objective(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
+) -> None:
     spec = make_spec(max_steps=2, grpo__beta=0.1)
     result = run_trial(spec, stub_scorer, stub_scorer, lambda progress: None)
     events = events_of(spec.tensorboard)
@@ -48,7 +60,9 @@ def test_a_trial_has_curves_of_training_and_of_the_held_out_objective(make_spec,
     } <= tags
 
 
-def test_the_hparams_row_has_every_constant_from_the_start(make_config, tmp_path):
+def test_the_hparams_row_has_every_constant_from_the_start(
+    make_config: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
     curves = TrialCurves(str(tmp_path), make_config(lora__r=4), resumed_at=None)
     started = hparams_of(events_of(str(tmp_path)))
     row = started[metadata.SESSION_START_INFO_TAG].session_start_info.hparams
