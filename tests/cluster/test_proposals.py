@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
-from cluster.proposals import GridProposals, OptunaProposals
+from cluster.proposals import EnumeratedProposals, OptunaProposals
 from common.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(proposals: OptunaProposals, number: int) -> list[dict[str, Any]]:
 
 
 def test_a_grid_is_proposed_in_order_and_restored_points_are_left_out(make_sweep: Any) -> None:
-    proposals = GridProposals(make_sweep(space={"lora.r": [4, 8, 16]}))
+    proposals = EnumeratedProposals(make_sweep(space={"lora.r": [4, 8, 16]}))
     proposals.restore(0, {"lora.r": 4})
     proposals.restore(2, {"lora.r": 16})
     point = proposals.propose()
