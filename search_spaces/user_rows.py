@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from common.errors import UserError, first_problem
 from common.training_config import TrainingConfig, apply_overrides
 from search_spaces.tables import SpaceRow
+from search_spaces.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["parse_rows", "read_rows_file"]
+__all__ = ["parse_rows", "read_rows", "read_rows_file"]
 
 
 def parse_rows(raw: dict[Any, Any]) -> dict[str, SpaceRow]:
@@ -64,6 +65,25 @@ def read_rows_file(path: Path) -> dict[str, SpaceRow]:
         return parse_rows({entry.path: entry for entry in rows})
     except ValueError as error:
         raise UserError(f"rows_file {path}: {error}") from error
+
+
+def read_rows(path: Path) -> dict[str, SpaceRow]:
+    """The rows in a Python file, or those that a sweep file has, in itself or by its `rows_file`.
+
+    Raises:
+        UserError: it cannot be read, or a row is wrong.
+    """
+    if path.suffix == ".py":
+        return read_rows_file(path)
+    content = read_yaml(path)
+    rows, file = content.get("rows", {}), content.get("rows_file")
+    if not isinstance(rows, dict) or not isinstance(file, str | None):
+        raise UserError(f"{path}: rows must be a mapping and rows_file a path, got {rows!r} and {file!r}")
+    try:
+        own = parse_rows(rows)
+    except ValueError as error:
+        raise UserError(f"{path}: rows.{error}") from error
+    return (read_rows_file(path.resolve().parent / file) if file else {}) | own
 
 
 def _require_valid(path: str, entry: SpaceRow) -> None:
