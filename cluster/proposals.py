@@ -75,6 +75,8 @@ class EnumeratedProposals:
 
     def restore(self, number: int, params: Mapping[str, Any]) -> None:
         """Skip a point that an earlier driver proposed."""
+        if number >= len(self._points):
+            return  # it ran when the sweep had more trials
         assert self._points[number].params == params, f"point {number} is not the sweep's"
         self._waiting.remove(number)
 

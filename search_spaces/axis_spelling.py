@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from common.training_config import ABLATION_PRESETS, PRESET_PATHS, flatten
@@ -80,7 +81,7 @@ def _require_weights(value: Any) -> None:
     if not (
         isinstance(value, list | tuple)
         and len(value) == 3
-        and all(isinstance(w, int | float) and not isinstance(w, bool) and 0 <= w < 1e300 for w in value)
+        and all(isinstance(weight, int | float) and 0 <= weight < math.inf for weight in value)
         and sum(value) > 0
     ):
         raise ValueError(
@@ -97,7 +98,8 @@ def _guide_axis(path: str, points: Any, extra: Sequence[SpaceRow]) -> Axis:
     if entry.choices is not None:
         if points is not None:
             raise ValueError(f"the row of {path} has choices, got {{guide: {points!r}}}; write guide")
-        return GridAxis(grid=entry.choices)
+        # Lists, as they come back from JSON.
+        return GridAxis(grid=tuple(list(c) if isinstance(c, tuple) else c for c in entry.choices))
     content = {"range": (entry.low, entry.high), "scale": entry.scale, "kind": entry.kind, "points": points}
     return RangeAxis.model_validate(content)
 

@@ -61,7 +61,8 @@ class SpaceRow(FrozenModel):
     def _parts_fit_the_kind(self) -> Self:
         require_path(self.path)
         is_range = self.kind in ("float", "int")
-        if is_range != (self.low is not None and self.high is not None and self.scale is not None):
+        given = [part is not None for part in (self.low, self.high, self.scale)]
+        if not (all(given) if is_range else not any(given)):
             raise ValueError(
                 f"low and high must be given exactly for the kinds float and int, got kind {self.kind!r} "
                 f"with low {self.low}, high {self.high} and scale {self.scale}"

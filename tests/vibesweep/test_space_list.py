@@ -104,7 +104,14 @@ def test_the_readme_holds_the_table() -> None:
 
 
 def test_a_row_in_a_few_words() -> None:
-    assert cells(row("lora.r")) == ("lora.r", "16", "4 to 64", "int, power of two", "high", "Adapter capacity")
+    assert cells(row("lora.r")) == (
+        "lora.r",
+        "16",
+        "4 to 64",
+        "int, power of two",
+        "high",
+        "Adapter capacity",
+    )
     assert cells(row("lora.target_modules"))[1:3] == (
         "[q_proj, k_proj, ... 7 in all]",
         "[q_proj, v_proj], [q_proj, k_proj, ... 4 in all], [q_proj, k_proj, ... 7 in all]",
