@@ -112,7 +112,7 @@ class OptunaProposals:
             UserError: TrainingConfig refuses every point that was drawn.
         """
         number = len(self._asked)
-        if number == self._num_points:
+        if number >= self._num_points:
             return None
         refusal: UserError | None = None
         for attempt in range(_ATTEMPTS):

@@ -11,15 +11,13 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from common.errors import UserError
-from search_spaces.settings import LEAF_DEFAULTS, require_path
+from search_spaces.expression_types import ValueType, check, fits
+from search_spaces.settings import LEAF_DEFAULTS
 
-__all__ = ["Expression", "ValueType", "parse_expression", "type_of"]
-
-ValueType = Literal["number", "text", "boolean", "list", "any"]
-"""Types at load; `any` is a setting without a default, whose type shows when the point is known."""
+__all__ = ["Expression", "parse_expression"]
 
 _MAX_LENGTH: Final = 1000
 _Operator = Callable[[Any, Any], Any]
@@ -97,7 +95,7 @@ def parse_expression(text: str, expected: ValueType = "any") -> Expression:
         raise ValueError(f"an expression must have at most {_MAX_LENGTH} characters, got {len(text)}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-        found = _check(tree)
+        found = check(tree)
     except (SyntaxError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", None) or "too deep"
         raise ValueError(
@@ -105,107 +103,9 @@ def parse_expression(text: str, expected: ValueType = "any") -> Expression:
         ) from error
     except ValueError as error:
         raise ValueError(f"{error} (in the expression {text!r})") from error
-    if not _fits(found, expected):
+    if not fits(found, expected):
         raise ValueError(f"the expression must give a {expected}, got {text!r}, which gives a {found}")
     return Expression(text, tuple(dict.fromkeys(_paths(tree))), found, tree)
-
-
-def type_of(value: Any) -> ValueType:
-    """The type of a setting by its default."""
-    match value:
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "text"
-        case list() | tuple():
-            return "list"
-    return "any"
-
-
-def _fits(found: ValueType, expected: ValueType) -> bool:
-    return found == expected or "any" in (found, expected)
-
-
-def _require(node: ast.expr, expected: ValueType, what: str) -> None:
-    found = _check(node)
-    if not _fits(found, expected):
-        raise ValueError(f"{what} must be a {expected}, got the {found} {ast.unparse(node)}")
-
-
-def _check(node: ast.expr) -> ValueType:  # noqa: PLR0911, PLR0912 - one case for each form
-    """The node's type.
-
-    Raises:
-        ValueError: it is not of the language, names no setting, or its parts do not fit.
-    """
-    match node:
-        case ast.Constant(value=bool() | int() | float() | str() as constant):
-            if isinstance(constant, float) and not math.isfinite(constant):
-                raise ValueError(f"a number must be finite, got {constant}")
-            return type_of(constant)
-        case ast.Name(id="true" | "false"):
-            return "boolean"
-        case ast.Name() | ast.Attribute():
-            return _path_type(node)
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            _require(operand, "boolean", "what `not` negates")
-            return "boolean"
-        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
-            _require(operand, "number", "what has a sign")
-            return "number"
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
-            for side in (left, right):
-                _require(side, "number", "a side of arithmetic")
-            return "number"
-        case ast.BoolOp(values=values):
-            for value in values:
-                _require(value, "boolean", "a side of `and` and `or`")
-            return "boolean"
-        case ast.Compare():
-            _check_comparison(node)
-            return "boolean"
-        case ast.Tuple(elts=items) | ast.List(elts=items) if items:
-            first = _check(items[0])
-            for item in items:
-                _require(item, first, "an item of the list")
-            return "list"
-        case ast.Call(func=ast.Name(id=name), args=items, keywords=[]) if name in _EXTREMES:
-            if not len(items) >= 2:
-                raise ValueError(f"{name} must have at least two values, got {ast.unparse(node)}")
-            for item in items:
-                _require(item, "number", f"a value of {name}")
-            return "number"
-    raise ValueError(
-        "an expression may hold settings, numbers, texts, booleans, lists, arithmetic, comparisons, `in`, "
-        f"and/or/not, min and max, got {ast.unparse(node)}"
-    )
-
-
-def _check_comparison(node: ast.Compare) -> None:
-    sides = [node.left, *node.comparators]
-    for left, op, right in zip(sides, node.ops, sides[1:], strict=False):
-        kinds = (_check(left), _check(right))
-        if type(op) in _MEMBERSHIP:
-            _require(right, "list", "what stands after `in`")
-            items = right.elts if isinstance(right, ast.List | ast.Tuple) else []
-            for item in items:
-                _require(item, kinds[0], "an item of the list")
-        elif type(op) in _ORDER or type(op) in _EQUALITY:
-            ordered = type(op) in _ORDER and not {"boolean", "list"}.isdisjoint(kinds)
-            if ordered or not _fits(*kinds):
-                raise ValueError(f"compared values must be alike, got a {kinds[0]} and a {kinds[1]}")
-        else:
-            raise ValueError(f"a comparison must be < <= > >= == != or in, got {ast.unparse(node)}")
-
-
-def _path_type(node: ast.expr) -> ValueType:
-    path = ast.unparse(node)
-    if path == "seed":
-        raise ValueError("seed: a point must not depend on its seed; every point runs with all seeds")
-    require_path(path)
-    return type_of(LEAF_DEFAULTS[path])
 
 
 def _paths(node: ast.AST) -> Iterator[str]:
@@ -219,7 +119,7 @@ def _paths(node: ast.AST) -> Iterator[str]:
 
 
 def _evaluate(node: ast.expr, settings: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - one case for each form
-    """The node's value; `_check` has seen every form."""
+    """The node's value; `check` has seen every form."""
     match node:
         case ast.Constant(value=value):
             return value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -11,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common.errors import UserError
 from common.training_config import BASE_MODELS, TrainingConfig, apply_overrides, flatten, resolve_model
-from search_spaces.axes import GridAxis, RangeAxis
-from search_spaces.mixture import FACES, MixtureAxis
+from search_spaces.axes import GridAxis
+from search_spaces.identity import config_hash, identity
+from search_spaces.mixture import MixtureAxis
 from search_spaces.settings import MIXTURE_PATH, PROMPT_PATHS, WEIGHT_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from search_spaces.axes import Axis
     from search_spaces.sweep_file import SweepFile
 
 __all__ = [
@@ -26,13 +24,11 @@ __all__ = [
     "Point",
     "config_hash",
     "held_value",
-    "identity",
     "params_of",
     "point",
     "refuse_prompts_on_tiny",
     "trial_id",
     "untrained_points",
-    "validate_space",
 ]
 
 _POLICY_PATHS: Final = ("base_model", "system_prompt", "prompts.", "data.")
@@ -61,42 +57,6 @@ class Point:
     def identity(self) -> str:
         """What is learned: equal for points that need to run only once."""
         return identity(self.config)
-
-
-def config_hash(config: TrainingConfig) -> str:
-    """What is learned, as 16 hex digits: equal for the seeds of one point.
-
-    SHA-256 of the JSON with sorted keys, without the seed and the `infra` and `logging` groups.
-    """
-    return _hash(_learned(config))
-
-
-def identity(config: TrainingConfig) -> str:
-    """The config hash, where reward weights that differ only in scale count as the same.
-
-    Rewards divided by their standard deviation in the group leave the advantages the same when all weights
-    are multiplied by one number (but for TRL's 1e-4 beside the deviation). With `batch` or `none` as
-    `scale_rewards` nothing is merged.
-    """
-    if config.grpo.scale_rewards != "group":
-        return config_hash(config)
-    content = _learned(config)
-    weights = content["grpo"]["reward"]["weights"]
-    largest = max(weights.values())  # a sum of huge weights would overflow
-    total = sum(weight / largest for weight in weights.values())
-    content["grpo"]["reward"]["weights"] = {
-        name: round(weight / largest / total, 9) for name, weight in weights.items()
-    }
-    return _hash(content)
-
-
-def _learned(config: TrainingConfig) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude={"seed", "infra", "logging"})
-
-
-def _hash(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def trial_id(number: int, seed: int) -> str:
@@ -177,24 +137,6 @@ def untrained_points(sweep: SweepFile) -> list[Point]:
     return list(points.values())
 
 
-def validate_space(sweep: SweepFile) -> None:
-    """Check each value of each axis alone, and both ends of a range, against TrainingConfig.
-
-    A grid checks whole points; this is what can be checked before a sampler has chosen any. Axes with a
-    condition stand at their first value meanwhile, where their condition holds: another axis may need them.
-
-    Raises:
-        UserError: a value that is refused.
-    """
-    conditional = {path: _samples(sweep.space[path])[0] for path in sweep.when}
-    for path, axis in sweep.space.items():
-        for value in _samples(axis):
-            try:
-                point(sweep, 0, conditional | {path: value})
-            except ConstraintError:
-                continue
-
-
 def refuse_prompts_on_tiny(base_model: str, axes: Sequence[str]) -> None:
     """Raise UserError if a prompt is varied on the tiny policy, which never sees it."""
     prompts = [path for path in axes if path in PROMPT_PATHS]
@@ -205,18 +147,6 @@ def refuse_prompts_on_tiny(base_model: str, axes: Sequence[str]) -> None:
             f"{base_model!r}, whose chat template renders only the vibe; set another base_model, or remove "
             "the axis"
         )
-
-
-def _samples(axis: Axis) -> Sequence[Any]:
-    """Values that stand for an axis: all of a list, the ends of a range, one mixture of each face."""
-    match axis:
-        case RangeAxis():
-            return [axis.from_unit((0.0,)), axis.from_unit((1.0,))]
-        case MixtureAxis():
-            shares = [[1 / len(face) if place in face else 0.0 for place in range(3)] for face in FACES]
-            weights = [(first, second, third) for first, second, third in shares]
-            return [axis.normalized(mixture) for mixture in (weights if axis.faces else weights[:1])]
-    return axis.grid
 
 
 @lru_cache(maxsize=8)

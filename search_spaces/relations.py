@@ -8,7 +8,8 @@ from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.expressions import Expression, parse_expression, type_of
+from search_spaces.expression_types import type_of
+from search_spaces.expressions import Expression, parse_expression
 from search_spaces.settings import LEAF_DEFAULTS, MIXTURE_PATH, WEIGHT_PATHS, require_setting
 
 if TYPE_CHECKING:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from search_spaces.axes import GridAxis
+from search_spaces.axes import GridAxis, RangeAxis
 from search_spaces.designs import grid_cells
-from search_spaces.points import refuse_prompts_on_tiny
+from search_spaces.mixture import FACES, MixtureAxis
+from search_spaces.points import ConstraintError, point, refuse_prompts_on_tiny
 from search_spaces.settings import MIXTURE_PATH, WEIGHT_PATHS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from search_spaces.axes import Axis
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["check_space"]
+__all__ = ["check_space", "validate_space"]
 
 
 def check_space(sweep: SweepFile) -> None:
@@ -26,6 +30,24 @@ def check_space(sweep: SweepFile) -> None:
     _check_relations(sweep)
     _check_prompts(sweep)
     _check_mode(sweep)
+
+
+def validate_space(sweep: SweepFile) -> None:
+    """Check each value of each axis alone, and both ends of a range, against TrainingConfig.
+
+    A grid checks whole points; this is what can be checked before a sampler has chosen any. Axes with a
+    condition stand at their first value meanwhile, where their condition holds: another axis may need them.
+
+    Raises:
+        UserError: a value that is refused.
+    """
+    conditional = {path: _samples(sweep.space[path])[0] for path in sweep.when}
+    for path, axis in sweep.space.items():
+        for value in _samples(axis):
+            try:
+                point(sweep, 0, conditional | {path: value})
+            except ConstraintError:
+                continue
 
 
 def _check_mixture(sweep: SweepFile) -> None:
@@ -87,3 +109,15 @@ def _check_share(sweep: SweepFile) -> None:
             f"search.trials: must be a multiple of the {cells} combinations of listed values, got {trials}; "
             f"use {nearest}"
         )
+
+
+def _samples(axis: Axis) -> Sequence[Any]:
+    """Values that stand for an axis: all of a list, the ends of a range, one mixture of each face."""
+    match axis:
+        case RangeAxis():
+            return [axis.from_unit((0.0,)), axis.from_unit((1.0,))]
+        case MixtureAxis():
+            shares = [[1 / len(face) if place in face else 0.0 for place in range(3)] for face in FACES]
+            weights = [(first, second, third) for first, second, third in shares]
+            return [axis.normalized(mixture) for mixture in (weights if axis.faces else weights[:1])]
+    return axis.grid

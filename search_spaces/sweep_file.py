@@ -13,13 +13,12 @@ from common.objective import ObjectiveConfig
 from common.training_config import TrainingConfig, apply_overrides, flatten
 from search_spaces.axes import Axis
 from search_spaces.axis_spelling import parse_axis
-from search_spaces.points import validate_space
 from search_spaces.problems import sweep_problem
 from search_spaces.relations import Relations, relations_of
 from search_spaces.resources import EMBEDDED_DATA, Resources, SweepData
 from search_spaces.search_config import BudgetConfig, SchedulerConfig, SearchConfig, Seed
 from search_spaces.settings import require_setting
-from search_spaces.space_rules import check_space
+from search_spaces.space_rules import check_space, validate_space
 from search_spaces.sweep_paths import anchored
 from search_spaces.tables import SpaceRow
 from search_spaces.user_rows import parse_rows, read_rows_file

@@ -243,7 +243,7 @@ def test_a_rows_file_is_found_from_the_sweep_file_and_needed_only_once(tmp_path:
         ("import nothing_like_it", r"must run, got ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("ROWS = [", r"must run, got SyntaxError"),
         (
-            "from search_spaces import SpaceRow as R\nROWS = [R(path='lora.rank', kind='int', low=1, high=2)]",
+            "from search_spaces import SpaceRow as R\nROWS = [R(path='lora.rank', kind='text')]",
             r"must run, got ValidationError: lora.rank: must be a setting .*did you mean lora.r\?",
         ),
     ],
