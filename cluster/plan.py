@@ -10,7 +10,8 @@ from common.records import TrialRecord
 from common.reward_config import CLAP_MODELS
 from common.training_config import BASE_MODELS, resolve_model
 from search_spaces.axes import GridAxis
-from search_spaces.points import grid_points, untrained_points
+from search_spaces.designs import enumerate_points
+from search_spaces.points import untrained_points
 from trainables.data import data_path, held_out_rows, load_rows
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def check_sweep(sweep: SweepFile) -> None:
             "base.infra.cpus_per_trial or gpus_per_trial must be > 0, got 0 for both; all trials would start "
             "at once"
         )
-    if sweep.search.mode == "grid":
-        grid_points(sweep)
+    if sweep.search.mode in ("grid", "random"):
+        enumerate_points(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
     for model in _values(sweep, "grpo.reward.clap.model", base.grpo.reward.clap.model):
@@ -80,7 +81,10 @@ def baselines(sweep: SweepFile) -> list[TrialRecord]:
 
 def num_trials(sweep: SweepFile) -> int:
     """Trials and baselines of the whole sweep."""
-    points = sweep.search.trials or len(grid_points(sweep))
+    if sweep.search.mode in ("grid", "random"):
+        points = len(enumerate_points(sweep).points)
+    else:
+        points = sweep.search.trials or 0
     return points * len(sweep.seeds) + len(baselines(sweep))
 
 

@@ -1,4 +1,4 @@
-"""Which point comes next: the grid in its order, or Optuna's choice given what is known."""
+"""Which point comes next: the known points in their order, or Optuna's choice given what is known."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from common.errors import UserError
-from search_spaces.axes import GridAxis
-from search_spaces.points import grid_points, point
+from search_spaces.axes import GridAxis, RangeAxis
+from search_spaces.designs import enumerate_points
+from search_spaces.mixture import MixtureAxis
+from search_spaces.points import held_value, point
+from search_spaces.settings import MIXTURE_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from search_spaces.axes import Axis
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["GridProposals", "OptunaProposals", "Proposals", "proposals_for"]
+__all__ = ["EnumeratedProposals", "OptunaProposals", "Proposals", "proposals_for"]
+
+_COORDINATES: Final = tuple(f"{MIXTURE_PATH}.{place}" for place in range(3))
 
 _ATTEMPTS: Final = 32
 """Draws after which a space without a new valid point counts as exhausted."""
@@ -53,16 +57,16 @@ def proposals_for(sweep: SweepFile) -> Proposals:
     """The sweep's search mode.
 
     Raises:
-        UserError: a grid point is refused by TrainingConfig.
+        UserError: a point that is known beforehand is refused by TrainingConfig.
     """
-    return GridProposals(sweep) if sweep.search.mode == "grid" else OptunaProposals(sweep)
+    return EnumeratedProposals(sweep) if sweep.search.mode in ("grid", "random") else OptunaProposals(sweep)
 
 
-class GridProposals:
-    """Every point of the grid, in its order."""
+class EnumeratedProposals:
+    """The points of a mode that knows them beforehand, in their order."""
 
     def __init__(self, sweep: SweepFile) -> None:
-        self._points = grid_points(sweep)
+        self._points = enumerate_points(sweep).points
         self._waiting = deque(range(len(self._points)))
 
     def propose(self) -> Point | None:
@@ -71,11 +75,13 @@ class GridProposals:
 
     def restore(self, number: int, params: Mapping[str, Any]) -> None:
         """Skip a point that an earlier driver proposed."""
-        assert self._points[number].params == params, f"point {number} is not the grid's"
+        if number >= len(self._points):
+            return  # it ran when the sweep had more trials
+        assert self._points[number].params == params, f"point {number} is not the sweep's"
         self._waiting.remove(number)
 
     def tell(self, number: int, objective: float | None) -> None:
-        """Nothing to learn: a grid is fixed."""
+        """Nothing to learn: the points are fixed."""
 
 
 class OptunaProposals:
@@ -91,13 +97,13 @@ class OptunaProposals:
         assert sweep.search.trials is not None, "SearchConfig requires trials in Optuna mode"
         self._sweep = sweep
         self._num_points = sweep.search.trials
-        self._distributions = {path: _distribution(sweep, path, axis) for path, axis in sweep.space.items()}
+        self._distributions = _distributions(sweep)
         self._study = optuna.create_study(
             storage=optuna.storages.InMemoryStorage(), study_name=sweep.name, direction="maximize"
         )
         assert self._study.direction == optuna.study.StudyDirection.MAXIMIZE
         self._asked: dict[int, optuna.Trial] = {}
-        self._hashes: set[str] = set()
+        self._identities: set[str] = set()
 
     def propose(self) -> Point | None:
         """The next point, unlike every earlier one; None when there is no more.
@@ -106,7 +112,7 @@ class OptunaProposals:
             UserError: TrainingConfig refuses every point that was drawn.
         """
         number = len(self._asked)
-        if number == self._num_points:
+        if number >= self._num_points:
             return None
         refusal: UserError | None = None
         for attempt in range(_ATTEMPTS):
@@ -117,8 +123,8 @@ class OptunaProposals:
             except UserError as error:
                 refusal = error
             else:
-                if chosen.config_hash not in self._hashes:
-                    self._hashes.add(chosen.config_hash)
+                if chosen.identity not in self._identities:
+                    self._identities.add(chosen.identity)
                     self._asked[number] = trial
                     return chosen
             # Refused, or run before; what is told as failed does not move the sampler.
@@ -137,11 +143,11 @@ class OptunaProposals:
         self._study.enqueue_trial(
             {
                 path: json.dumps(value) if self._is_categorical(path) else value
-                for path, value in params.items()
+                for path, value in self._coordinates(params).items()
             }
         )
         self._asked[number] = self._study.ask(self._distributions)
-        self._hashes.add(point(self._sweep, number, params).config_hash)
+        self._identities.add(point(self._sweep, number, params).identity)
 
     def tell(self, number: int, objective: float | None) -> None:
         """A point has ended; a failed one is told as failed, never as a number."""
@@ -157,21 +163,45 @@ class OptunaProposals:
         return optuna.samplers.TPESampler(seed=int(seed))
 
     def _values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {
+        values = {
             path: json.loads(value) if self._is_categorical(path) else value for path, value in params.items()
         }
+        if isinstance(axis := self._sweep.space.get(MIXTURE_PATH), MixtureAxis):
+            values[MIXTURE_PATH] = axis.from_unit(tuple(values.pop(name) for name in _COORDINATES))
+        return values
+
+    def _coordinates(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """A point's params with the mixture as its coordinates."""
+        values = dict(params)
+        axis = self._sweep.space.get(MIXTURE_PATH)
+        if isinstance(axis, MixtureAxis) and MIXTURE_PATH in values:
+            values |= zip(_COORDINATES, axis.to_unit(values.pop(MIXTURE_PATH)), strict=True)
+        return values
 
     def _is_categorical(self, path: str) -> bool:
         return isinstance(self._distributions[path], CategoricalDistribution)
 
 
-def _distribution(sweep: SweepFile, path: str, axis: Axis) -> BaseDistribution:
+def _distributions(sweep: SweepFile) -> dict[str, BaseDistribution]:
+    """The sweep's axes for Optuna; a mixture is its three coordinates in [0, 1]."""
+    distributions: dict[str, BaseDistribution] = {}
+    for path, axis in sweep.space.items():
+        if isinstance(axis, MixtureAxis):
+            distributions |= dict.fromkeys(_COORDINATES, FloatDistribution(0.0, 1.0))
+        else:
+            distributions[path] = _distribution(sweep, path, axis)
+    return distributions
+
+
+def _distribution(sweep: SweepFile, path: str, axis: GridAxis | RangeAxis) -> BaseDistribution:
     """An axis for Optuna; both ends of a range are included. Values travel as JSON text: some are lists."""
     if isinstance(axis, GridAxis):
         # As TrainingConfig holds them, so that what was stored is found again: 16 may become 16.0.
-        values = [point(sweep, 0, {path: value}).params[path] for value in axis.grid]
+        values = [held_value(sweep, path, value) for value in axis.grid]
         return CategoricalDistribution(list(dict.fromkeys(json.dumps(value) for value in values)))
     low, high = axis.range
+    if axis.scale == "power_of_two":
+        return CategoricalDistribution([json.dumps(value) for value in axis.whole_values()])
     log = axis.scale == "log"
     if axis.kind == "int":
         return IntDistribution(int(low), int(high), log=log)

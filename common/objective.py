@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, field_validator
 
@@ -11,7 +11,7 @@ from common.reward_config import AUDIO_FLOOR, ClapScorerConfig, RewardWeights
 
 __all__ = ["OBJECTIVE_NAME", "ObjectiveConfig", "objective_value"]
 
-OBJECTIVE_NAME = "held_out_objective"
+OBJECTIVE_NAME: Final = "held_out_objective"
 """The objective's name in tables, JSON, TensorBoard and Tune."""
 
 _TRAINED_REWARDS = {"reward", "train_reward", "trained_reward", "training_reward", "train/reward"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
 
-from cluster.proposals import GridProposals, OptunaProposals
+from cluster.proposals import EnumeratedProposals, OptunaProposals
 from common.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(proposals: OptunaProposals, number: int) -> list[dict[str, Any]]:
 
 
 def test_a_grid_is_proposed_in_order_and_restored_points_are_left_out(make_sweep: Any) -> None:
-    proposals = GridProposals(make_sweep(space={"lora.r": [4, 8, 16]}))
+    proposals = EnumeratedProposals(make_sweep(space={"lora.r": [4, 8, 16]}))
     proposals.restore(0, {"lora.r": 4})
     proposals.restore(2, {"lora.r": 16})
     point = proposals.propose()
@@ -131,3 +132,37 @@ def test_the_study_learns(make_sweep: Any) -> None:
 def test_the_study_maximizes(make_sweep: Any) -> None:
     proposals = OptunaProposals(optuna_sweep(make_sweep))
     assert proposals._study.direction == optuna.study.StudyDirection.MAXIMIZE
+
+
+def test_random_points_are_proposed_in_order_and_a_longer_sweep_goes_on(make_sweep: Any) -> None:
+    def proposals(trials: int) -> EnumeratedProposals:
+        return EnumeratedProposals(make_sweep(space=SPACE, search={"mode": "random", "trials": trials}))
+
+    short, long = proposals(3), proposals(5)
+    for number in range(3):
+        point = short.propose()
+        assert point is not None
+        # As a record in the sweep directory has it.
+        long.restore(number, json.loads(json.dumps(dict(point.params))))
+    assert short.propose() is None
+    numbers = [point.number for point in (long.propose(), long.propose()) if point is not None]
+    assert (numbers, long.propose()) == ([3, 4], None)
+
+
+def test_optuna_goes_through_mixtures_derived_settings_and_conditions(make_sweep: Any) -> None:
+    sweep = make_sweep(
+        space={"reward.mixture": "guide", "lora.r": "guide", "grpo.beta": "guide"},
+        derived={"lora.alpha": "2 * lora.r"},
+        when={"grpo.beta": "lora.r > 8"},
+        search={"mode": "optuna", "trials": 12},
+    )
+    first, second = OptunaProposals(sweep), OptunaProposals(sweep)
+    for number in range(12):
+        point = first.propose()
+        assert point is not None
+        assert sum(point.config.grpo.reward.weights.as_tuple()) == pytest.approx(1)
+        assert point.config.lora.alpha == 2 * point.config.lora.r
+        assert ("grpo.beta" in point.params) is (point.config.lora.r > 8)
+        first.tell(number, float(point.config.lora.r))
+        second.restore(number, json.loads(json.dumps(dict(point.params))))
+    assert second.propose() is None
