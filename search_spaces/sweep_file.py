@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from common.reward_config import CLAP_MODELS
 from common.training_config import BASE_MODELS, TrainingConfig, apply_overrides, flatten
 from search_spaces.axes import LEAF_DEFAULTS, Axis, GridAxis, RangeAxis, parse_axis
 from search_spaces.points import validate_space
+from search_spaces.search_config import BudgetConfig, SchedulerConfig, SearchConfig, Seed
 from search_spaces.yaml_text import read_yaml
 
 __all__ = ["EMBEDDED_DATA", "Resources", "SearchConfig", "SweepData", "SweepFile", "load_sweep_file"]
@@ -25,8 +26,6 @@ EMBEDDED_DATA: Final = "tiny"
 _MODEL_PATHS: Final = ("base_model", "grpo.reward.clap.model")
 """Settings that may name a local folder."""
 
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
 
 class SweepData(FrozenModel):
     """JSONL files, relative to the sweep file, or `tiny` for the embedded vibes."""
@@ -35,28 +34,6 @@ class SweepData(FrozenModel):
     """What the policy trains on."""
     held_out: str = EMBEDDED_DATA
     """What every trial is evaluated on."""
-
-
-class SearchConfig(FrozenModel):
-    """How the points of the space are chosen."""
-
-    mode: Literal["grid", "optuna"] = "grid"
-    """`grid` runs every combination, `optuna` lets a sampler choose."""
-    trials: Annotated[int, Field(ge=1)] | None = None
-    """Number of points in Optuna mode; each runs once per seed."""
-    seed: Seed = 0
-    """Seed of the sampler."""
-    sampler: Literal["tpe"] = "tpe"
-    """Optuna's sampler; TPE models all parameters together."""
-
-    @model_validator(mode="after")
-    def _trials_belong_to_optuna(self) -> Self:
-        if (self.mode == "optuna") != (self.trials is not None):
-            raise ValueError(
-                f"trials must be given exactly when mode is 'optuna', got mode {self.mode!r} and trials "
-                f"{self.trials}; a grid runs all of its points"
-            )
-        return self
 
 
 class Resources(FrozenModel):
@@ -83,6 +60,8 @@ class SweepFile(FrozenModel):
     space: dict[str, Axis] = Field(default_factory=dict)
     """Dotted path of a setting to its axis. An axis goes before `base`."""
     search: SearchConfig = SearchConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    budget: BudgetConfig = BudgetConfig()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     """Every point runs once with each of these as its `seed`."""
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -139,7 +118,7 @@ class SweepFile(FrozenModel):
                     f"space.{path}: a grid needs values to try, got a range; list them, or set search.mode "
                     "to optuna"
                 )
-        if self.search.mode == "optuna" and not self.space:
+        if self.search.mode in ("optuna", "mixed") and not self.space:
             raise ValueError("space: Optuna mode needs at least one axis, got none")
         return self
 
