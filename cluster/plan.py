@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster.mixed_search import check_mixed
+from cluster.schedulers import check_scheduler
 from cluster.scoring_actor import ScorerKey
 from common.errors import UserError
 from common.records import TrialRecord
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["baselines", "check_sweep", "num_trials", "scorer_keys"]
+__all__ = ["baselines", "check_sweep", "num_trials", "scorer_keys", "steps_of_a_trial"]
 
 
 def check_sweep(sweep: SweepFile) -> None:
@@ -37,6 +39,9 @@ def check_sweep(sweep: SweepFile) -> None:
         )
     if sweep.search.mode == "grid":
         grid_points(sweep)
+    if sweep.search.mode == "mixed":
+        check_mixed(sweep)
+    check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
     for model in _values(sweep, "grpo.reward.clap.model", base.grpo.reward.clap.model):
@@ -82,6 +87,14 @@ def num_trials(sweep: SweepFile) -> int:
     """Trials and baselines of the whole sweep."""
     points = sweep.search.trials or len(grid_points(sweep))
     return points * len(sweep.seeds) + len(baselines(sweep))
+
+
+def steps_of_a_trial(sweep: SweepFile) -> int:
+    """Optimizer steps of a trial with the base configuration."""
+    from trainables.grpo import total_steps  # noqa: PLC0415 - imports torch and TRL
+
+    base = sweep.base_config()
+    return total_steps(base, len(load_rows(data_path(sweep.data.train, "train"), base.data)))
 
 
 def scorer_keys(sweep: SweepFile) -> list[ScorerKey]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from common.records import EvaluationsRecord, ResultRecord
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from common.records import EvaluationsRecord, ResultRecord
     from search_spaces.search_config import Metric
 
 __all__ = ["MAXIMIZED", "EndedSeed", "PointOutcome", "point_outcome"]
@@ -68,7 +66,10 @@ def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float) -> PointOut
         ],
         "train_seconds": [result.seconds for result in finished],
     }
-    finite = {name: [v for v in found if v is not None and math.isfinite(v)] for name, found in values.items()}
+    finite = {
+        name: [value for value in found if value is not None and math.isfinite(value)]
+        for name, found in values.items()
+    }
     metrics = {name: fmean(found) for name, found in finite.items() if found}
     if "held_out_objective" not in metrics:
         return PointOutcome("failed", {}, intermediate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -49,7 +49,7 @@ class StudySpace:
         }
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
         """`maximize` or `minimize` for each metric."""
         return ["maximize" if MAXIMIZED[metric] else "minimize" for metric in self._metrics]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from pydantic import Field
+
 from common.ledger import RowKind
 from common.model import FrozenModel
 from common.training_config import TrainingConfig
@@ -45,7 +47,7 @@ class TrialRecord(FrozenModel):
     config_hash: str
     config: TrainingConfig
     """The resolved configuration, as it runs."""
-    sampler: dict[str, int] = {}
+    sampler: dict[str, int] = Field(default_factory=dict)
     """What the sampler noted when it drew the point, such as its generation."""
 
     def write(self, directory: Path) -> None:
@@ -90,7 +92,7 @@ class ResultRecord(FrozenModel):
 class EvaluationsRecord(FrozenModel):
     """A trial's held-out evaluations so far: what a scheduler has seen of it."""
 
-    objectives: dict[int, float] = {}
+    objectives: dict[int, float] = Field(default_factory=dict)
     """Optimizer step to mean held-out objective; step 0 is before training."""
     seconds: float = 0.0
     """Wall-clock seconds at the last one since its process took up the trial."""

@@ -52,8 +52,8 @@ class SweepRecord(FrozenModel):
 def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
     """SHA-256 of what decides the outcome, 64 hex digits.
 
-    Left out: where the sweep is stored, on how many machines it runs, what it may cost, and where its data lie (a job's
-    working directory is another one each time); the data's content counts instead.
+    Left out: where the sweep is stored, on how many machines it runs, what it may cost, and where its data
+    lie (a job's working directory is another one each time); the data's content counts instead.
     """
     content = sweep.model_dump(mode="json", exclude={"storage", "resources", "data", "budget"})
     content["base"] = {

@@ -155,11 +155,13 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._started = started
         self._reward: float | None = None
         self._objective: float | None = None
+        self._objective_step: int | None = None
 
     def evaluate(self, policy: Policy, step: int) -> Evaluation:
         """Evaluate the policy as it is at a step."""
         evaluation = self._held_out.evaluate(policy, step)
         self._objective = evaluation.objective
+        self._objective_step = step
         self._curves.add_evaluation(step, evaluation)
         self._tell(step)
         return evaluation
@@ -181,4 +183,6 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 
     def _tell(self, step: int) -> None:
         seconds = time.perf_counter() - self._started
-        self._report(Progress(step, self._steps, self._reward, self._objective, seconds))
+        self._report(
+            Progress(step, self._steps, self._reward, self._objective, seconds, self._objective_step)
+        )

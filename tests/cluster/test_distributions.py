@@ -26,7 +26,7 @@ AXES = {
     "optimizer.learning_rate": ({"range": [1e-5, 1e-3], "scale": "log", "kind": "float"}, (1e-5, 1e-3), 1e-6),
     "lora.r": ({"range": [4, 64], "scale": "log", "kind": "int"}, (4, 64), 65),
     "lora.alpha": ([8, 16, 16], (8.0, 16.0), 32.0),
-    "lora.target_modules": ([["q_proj"], ["q_proj", "v_proj"]], (["q_proj"], ["q_proj", "v_proj"]), ["k_proj"]),
+    "lora.target_modules": ([["q_proj"], ["q_proj", "v_proj"]], (["q_proj"], ["q_proj", "v_proj"]), []),
 }  # fmt: skip
 
 

@@ -65,9 +65,7 @@ def test_both_kinds_of_axes_are_needed(make_sweep: Any) -> None:
 
 
 @pytest.mark.parametrize(("trials", "nearest"), [(6, "4 or 8"), (3, "4"), (9, "8 or 12")])
-def test_points_that_cannot_be_shared_evenly_are_refused(
-    make_sweep: Any, trials: int, nearest: str
-) -> None:
-    with pytest.raises(UserError, match=rf"multiple of the 4 cells .* got {trials}; the nearest is {nearest}$"):
+def test_points_that_cannot_be_shared_evenly_are_refused(make_sweep: Any, trials: int, nearest: str) -> None:
+    with pytest.raises(UserError, match=rf"the 4 cells .* got {trials}; the nearest is {nearest}$"):
         check_mixed(mixed(make_sweep, trials))
     check_mixed(mixed(make_sweep, 12))

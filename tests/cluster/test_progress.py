@@ -9,14 +9,14 @@ from rich.console import Console
 
 from cluster.plan import baselines
 from cluster.progress import SweepDisplay
-from cluster.proposals import GridProposals
+from cluster.proposals import proposals_for
 from cluster.search import SweepSearcher
 from common.records import ResultRecord, TrialRecord
 
 
 def trial_records(make_sweep: Any, tmp_path: Any) -> list[TrialRecord]:
     sweep = make_sweep()
-    search = SweepSearcher(tmp_path, baselines(sweep), GridProposals(sweep), sweep.seeds)
+    search = SweepSearcher(sweep, tmp_path, baselines(sweep), proposals_for(sweep))
     return [TrialRecord.read(tmp_path / str(search.suggest(str(n))["trial_id"])) for n in range(4)]  # type: ignore[index]
 
 

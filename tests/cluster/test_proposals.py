@@ -15,7 +15,6 @@ from search_spaces.points import grid_points
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
 SPACE = {
