@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,7 +72,10 @@ def _empty_study(sweep: SweepFile, fingerprint: str, url: str) -> optuna.Study:
         study = optuna.create_study(storage=storage, study_name=name, directions=directions)
         study.set_user_attr(_SPACE, space)
         study.set_user_attr(_FINGERPRINT, fingerprint)
-        study.set_metric_names(list(sweep.search.metrics))
+        with warnings.catch_warnings():
+            # It may change; what it does here is a heading in the dashboard.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(sweep.search.metrics))
     except UserError:
         raise
     except Exception as error:

@@ -11,6 +11,7 @@ from ray.tune.schedulers import (
     MedianStoppingRule,
     TrialScheduler,
 )
+from ray.tune.schedulers.hyperband import _Bracket
 
 from common.errors import UserError
 from common.objective import OBJECTIVE_NAME
@@ -48,6 +49,12 @@ def check_scheduler(sweep: SweepFile) -> None:
         )
     logging = sweep.base_config().logging
     if scheduler.type == "hyperband":
+        if sweep.resources.max_concurrent_trials is not None:
+            raise UserError(
+                "resources.max_concurrent_trials must be left out with hyperband, got "
+                f"{sweep.resources.max_concurrent_trials}; trials that wait for the others of their bracket "
+                "would take the places of those"
+            )
         assert scheduler.eval_steps is not None, "SchedulerConfig requires it"
         if logging.save_strategy == "no" or scheduler.eval_steps % logging.save_steps:
             raise UserError(
@@ -122,6 +129,17 @@ class Median(_Evaluations, MedianStoppingRule):  # type: ignore[misc]  # Ray has
         """Nothing: what a trial has shown counts however it ended."""
 
 
+class _CountedBracket(_Bracket):  # type: ignore[misc]  # Ray has no types
+    """A bracket that is full when it has had its number of trials.
+
+    Ray's counts those that have not ended. With fewer slots than its first bracket has trials, which run to
+    their end, that one is never full, and no trial is ever stopped.
+    """
+
+    def filled(self) -> bool:
+        return len(self._all_trials) >= self._n0
+
+
 class HyperBand(_Evaluations, HyperBandScheduler):  # type: ignore[misc]  # Ray has no types
     """HyperBand: trials of a bracket wait for each other at every rung."""
 
@@ -137,6 +155,11 @@ class HyperBand(_Evaluations, HyperBandScheduler):  # type: ignore[misc]  # Ray 
     ) -> None:
         if _is_judged(trial):
             super().on_trial_complete(tune_controller, trial, result)
+
+    def _create_bracket(self, s: int) -> _Bracket:
+        bracket = super()._create_bracket(s)
+        bracket.__class__ = _CountedBracket
+        return bracket
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         """A baseline first: it is in no bracket."""

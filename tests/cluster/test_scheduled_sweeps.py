@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from common.records import EvaluationsRecord, ResultRecord, TrialRecord
+from common.records import EvaluationsRecord, ResultRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
-def run(sweep: Any, directory: Path, **options: Any) -> tuple[SweepOutcome, str]:
+def run(sweep: Any, directory: Path, trial: str = "learning", **options: Any) -> tuple[SweepOutcome, str]:
     from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
 
     code = TrialCode(
-        trial="trivial_trials:learning",
+        trial=f"trivial_trials:{trial}",
         random_configs="trivial_trials:random_configs",
         audio_backend="trivial_trials:length_backend",
     )
     text = io.StringIO()
-    return run_sweep(sweep, directory, code=code, console=Console(file=text, width=200), **options), text.getvalue()
+    return run_sweep(
+        sweep, directory, code=code, console=Console(file=text, width=200), **options
+    ), text.getvalue()
 
 
 def results(directory: Path) -> dict[str, tuple[str, int, float | None]]:
     """Status, last step and objective of each trial that has ended."""
-    found = {path.parent.name: ResultRecord.read(path.parent) for path in directory.glob("trials/t*/result.json")}
+    found = {
+        path.parent.name: ResultRecord.read(path.parent) for path in directory.glob("trials/t*/result.json")
+    }
     return {name: (r.status, r.steps, r.objective) for name, r in sorted(found.items()) if r is not None}
 
 
@@ -52,15 +56,15 @@ def test_asha_stops_a_trial_below_the_rung_and_the_sweep_goes_on(make_sweep: Any
     # Rungs at 4 and 8. The first trial has 0.8 at step 4, the second 0.4, below the median of what came
     # before; the third 1.2.
     assert results(tmp_path / "out") == {
-        "t000-s0": ("finished", 3, pytest.approx(2.4)),
+        "t000-s0": ("finished", 12, pytest.approx(2.4)),
         "t001-s0": ("stopped", 4, pytest.approx(0.4)),
-        "t002-s0": ("finished", 3, pytest.approx(3.6)),
+        "t002-s0": ("finished", 12, pytest.approx(3.6)),
     }
     assert (outcome.num_finished, outcome.num_stopped, outcome.failed) == (4, 1, ())
     assert "t001-s0 ended after 0 s: stopped by the scheduler at step 4, objective 0.400" in text
     assert "1 stopped early" in text
     evaluations = EvaluationsRecord.read(tmp_path / "out" / "trials" / "t001-s0")
-    assert evaluations.objectives == {2: pytest.approx(0.2), 4: pytest.approx(0.4)}
+    assert evaluations.objectives == {0: 0.0, 2: pytest.approx(0.2), 4: pytest.approx(0.4)}
 
     again, _ = run(sweep, tmp_path / "out")
     assert again.was_done
@@ -85,29 +89,32 @@ def test_the_median_rule_needs_three_others(make_sweep: Any, tmp_path: Path) -> 
     statuses = {name: (status, steps) for name, (status, steps, _) in results(tmp_path / "out").items()}
     # The fourth has 0.4 at step 4; the others' means there are 0.8, 1.2 and 1.6.
     assert statuses == {
-        "t000-s0": ("finished", 3), "t001-s0": ("finished", 3), "t002-s0": ("finished", 3),
-        "t003-s0": ("stopped", 4), "t004-s0": ("finished", 3),
+        "t000-s0": ("finished", 12), "t001-s0": ("finished", 12), "t002-s0": ("finished", 12),
+        "t003-s0": ("stopped", 4), "t004-s0": ("finished", 12),
     }  # fmt: skip
     assert outcome.num_stopped == 1
 
 
 @pytest.mark.slow
 def test_hyperband_pauses_trials_which_go_on_where_they_were(make_sweep: Any, tmp_path: Path) -> None:
-    hyperband = {"type": "hyperband", "eval_steps": 2, "reduction_factor": 2}
+    # Steps 12, factor 3: a bracket of 3 trials that run to their end, then one of 5 that wait at step 4,
+    # of which ceil(5 / 3) = 2 go on.
+    hyperband = {"type": "hyperband", "eval_steps": 2, "reduction_factor": 3}
     sweep = make_sweep(
         base={"base_model": "tiny", "max_steps": 12, "logging.save_steps": 2},
-        space={"grpo.beta": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]},
+        space={"grpo.beta": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]},
         resources={"scorers": 0},
         scheduler=hyperband,
     )
-    outcome, text = run(sweep, tmp_path / "out")
+    outcome, text = run(sweep, tmp_path / "out", "slowly_learning")
     found = results(tmp_path / "out")
-    assert len(found) == 6
+    print(text, found)
+    assert len(found) == 8
     assert outcome.failed == ()
-    assert outcome.num_stopped >= 1
-    assert found["t005-s0"][0] == "finished", text
-    for name, (status, steps, _) in found.items():
+    ended = {name: (status, steps) for name, (status, steps, _) in found.items()}
+    assert [name for name, (status, _) in ended.items() if status == "stopped"] == [
+        "t003-s0", "t004-s0", "t005-s0",
+    ]  # fmt: skip
+    for name, (_, last) in ended.items():
         taken = (tmp_path / "out" / "trials" / name / "steps").read_text().split()
-        last = 12 if status == "finished" else steps
         assert taken == [str(step) for step in range(1, last + 1)], name
-    assert len(TrialRecord.read(tmp_path / "out" / "trials" / "t000-s0").params) == 1

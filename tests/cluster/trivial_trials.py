@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from common.music_schema import MusicConfig
 
 
-def _finish(spec: TrialSpec, objective: float) -> TrialResult:
-    result = TrialResult(objective, 1.0, None, 3, 0.0, 0.0)
+def _finish(spec: TrialSpec, objective: float, steps: int = 3) -> TrialResult:
+    result = TrialResult(objective, 1.0, None, steps, 0.0, 0.0)
     ResultRecord(status="finished", **result._asdict()).write(Path(spec.directory))
     return result
 
@@ -45,6 +45,17 @@ def learning(
 
     Its checkpoint is a line in `steps` for every step taken, so a trial that goes on takes none twice.
     """
+    return _learn(spec, report, step_s=0.01)
+
+
+def slowly_learning(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """The same at a pace at which trials overlap."""
+    return _learn(spec, report, step_s=0.7)
+
+
+def _learn(spec: TrialSpec, report: Callable[[Progress], None], *, step_s: float) -> TrialResult:
     folder = Path(spec.directory)
     with (folder / "starts").open("a") as starts:
         starts.write("start\n")
@@ -56,7 +67,7 @@ def learning(
         report(Progress(0, 0, None, 0.5, 0.0, 0))
         return _finish(spec, 0.5)
     for step in range(first + 1, 13):
-        time.sleep(float(os.environ.get("TRIVIAL_STEP_S", "0.01")))
+        time.sleep(step_s)
         with steps.open("a") as taken:
             taken.write(f"{step}\n")
         if step % every == 0 or step == 12:
@@ -64,7 +75,7 @@ def learning(
             report(Progress(step, 12, 0.5, objective, float(step), at))
         # As from a log entry: the objective is an earlier step's.
         report(Progress(step, 12, 0.5, objective, float(step), at))
-    return _finish(spec, objective)
+    return _finish(spec, objective, 12)
 
 
 def crash_once(
