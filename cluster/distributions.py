@@ -14,8 +14,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from common.training_config import apply_overrides, flatten
-from search_spaces.axes import GridAxis, RangeAxis
+from search_spaces.axes import GridAxis
+from search_spaces.mixture import MixtureAxis
+from search_spaces.points import held_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from search_spaces.axes import Axis
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["AxisParameters", "Encoded", "axis_parameters", "encode_all", "grid_values"]
+__all__ = ["AxisParameters", "Encoded", "axis_parameters", "encode_all"]
 
 
 class Encoded(NamedTuple):
@@ -56,25 +57,17 @@ class AxisParameters(Protocol):
 def axis_parameters(sweep: SweepFile, path: str, axis: Axis) -> AxisParameters:
     """How Optuna draws the axis of a setting; both ends of a range are included."""
     if isinstance(axis, GridAxis):
-        texts = [json.dumps(value) for value in grid_values(sweep, path, axis)]
-        return _Listed(path, CategoricalDistribution(texts))
-    if isinstance(axis, RangeAxis):
-        low, high = axis.range
-        scale: str = axis.scale
-        if scale == "power_of_two":
-            return _PowerOfTwo(path, IntDistribution(_exponent(low), _exponent(high)))
-        if axis.kind == "int":
-            return _Number(path, IntDistribution(int(low), int(high), log=scale == "log"))
-        return _Number(path, FloatDistribution(low, high, log=scale == "log"))
-    return _Mixture(path, faces=axis.faces)
-
-
-def grid_values(sweep: SweepFile, path: str, axis: GridAxis) -> list[Any]:
-    """A grid axis's values as TrainingConfig holds them, equal ones once: 16 may become 16.0."""
-    base = sweep.base_config()
-    leaves = (flatten(apply_overrides(base, {path: v}).model_dump(mode="json")) for v in axis.grid)
-    texts = dict.fromkeys(json.dumps(values[path]) for values in leaves)
-    return [json.loads(text) for text in texts]
+        # As TrainingConfig holds them, so that what was stored is found again: 16 may become 16.0.
+        texts = [json.dumps(held_value(sweep, path, value)) for value in axis.grid]
+        return _Listed(path, CategoricalDistribution(list(dict.fromkeys(texts))))
+    if isinstance(axis, MixtureAxis):
+        return _Mixture(path, faces=axis.faces)
+    low, high = axis.range
+    if axis.scale == "power_of_two":
+        return _PowerOfTwo(path, IntDistribution(_exponent(low), _exponent(high)))
+    if axis.kind == "int":
+        return _Number(path, IntDistribution(int(low), int(high), log=axis.scale == "log"))
+    return _Number(path, FloatDistribution(low, high, log=axis.scale == "log"))
 
 
 def encode_all(parameters: Mapping[str, AxisParameters], params: Mapping[str, Any]) -> Encoded:

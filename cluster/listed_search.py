@@ -31,6 +31,8 @@ class ListedProposals:
 
     def restore(self, number: int, params: Mapping[str, Any], notes: Mapping[str, int]) -> None:
         """Skip a point that an earlier driver proposed."""
+        if number >= len(self._points):
+            return  # it ran when the sweep had more trials
         assert self._points[number].params == params, f"point {number} is not the list's"
         self._waiting.remove(number)
 

@@ -9,6 +9,8 @@ import optuna
 from cluster.samplers import KEPT_ATTRIBUTES, make_sampler
 from cluster.study import KnownPoint, StudySpace
 from common.errors import UserError
+from common.training_config import flatten
+from search_spaces.mixture import MixtureAxis
 from search_spaces.points import point
 
 if TYPE_CHECKING:
@@ -50,10 +52,13 @@ class StudySearch:
         self._sweep = sweep
         self._fixed = fixed
         self._space = StudySpace(sweep, axes)
-        self._conditional = any(hasattr(axis, "faces") for axis in axes.values())
+        self._base = flatten(sweep.base_config().model_dump(mode="json"))
+        self._conditional = any(
+            path in sweep.when or isinstance(axis, MixtureAxis) for path, axis in axes.items()
+        )
         self._earlier = tuple(earlier)
         self.points: dict[int, KnownPoint] = {}
-        self._hashes: set[str] = set()
+        self._identities: set[str] = set()
 
     def propose(self, number: int) -> Point | None:
         """The point of a number, unlike every earlier one; None when there is no more.
@@ -67,19 +72,33 @@ class StudySearch:
             study = self._space.study(known)
             study.sampler = make_sampler(self._sweep, number, attempt, conditional=self._conditional)
             trial = study.ask()
-            drawn = {path: axis.suggest(trial) for path, axis in self._space.parameters.items()}
             try:
-                chosen = point(self._sweep, number, {**self._fixed, **drawn})
+                chosen = point(self._sweep, number, self._draw(trial))
             except UserError as error:
                 refusal = error
                 continue
-            if chosen.config_hash not in self._hashes:
+            if chosen.identity not in self._identities:
                 attributes = study.get_trials(deepcopy=False)[-1].system_attrs
                 self._add(chosen, {key: attributes[key] for key in KEPT_ATTRIBUTES if key in attributes})
                 return chosen
         if refusal is not None and not self.points:
             raise refusal
         return None
+
+    def _draw(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Values of the axes; one with a condition is drawn only where it holds, after what it depends on."""
+        when, axes = self._sweep.when, self._space.parameters
+        drawn = dict(self._fixed) | {
+            path: axis.suggest(trial) for path, axis in axes.items() if path not in when
+        }
+        for path in self._sweep.relations.order:
+            if path in when and path in axes:
+                axis = self._sweep.space[path]
+                any_value = axis.from_unit((0.0,) * axis.num_coordinates)
+                _, active = self._sweep.relations.resolve(self._base, {**drawn, path: any_value})
+                if path in active:
+                    drawn[path] = axes[path].suggest(trial)
+        return drawn
 
     def restore(self, number: int, params: Mapping[str, Any], notes: Mapping[str, int]) -> None:
         """Take in a point that an earlier driver proposed, running until it is told."""
@@ -92,7 +111,7 @@ class StudySearch:
 
     def _add(self, chosen: Point, notes: Mapping[str, int]) -> None:
         self.points[chosen.number] = KnownPoint(chosen.number, chosen.params, None, dict(notes))
-        self._hashes.add(chosen.config_hash)
+        self._identities.add(chosen.identity)
 
 
 class OptunaProposals:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cluster.mixed_search import check_mixed
 from cluster.schedulers import check_scheduler
 from cluster.scoring_actor import ScorerKey
 from common.errors import UserError
@@ -12,7 +11,8 @@ from common.records import TrialRecord
 from common.reward_config import CLAP_MODELS
 from common.training_config import BASE_MODELS, resolve_model
 from search_spaces.axes import GridAxis
-from search_spaces.points import grid_points, untrained_points
+from search_spaces.designs import enumerate_points
+from search_spaces.points import untrained_points
 from trainables.data import data_path, held_out_rows, load_rows
 
 if TYPE_CHECKING:
@@ -37,10 +37,8 @@ def check_sweep(sweep: SweepFile) -> None:
             "base.infra.cpus_per_trial or gpus_per_trial must be > 0, got 0 for both; all trials would start "
             "at once"
         )
-    if sweep.search.mode == "grid":
-        grid_points(sweep)
-    if sweep.search.mode == "mixed":
-        check_mixed(sweep)
+    if sweep.search.mode in ("grid", "random"):
+        enumerate_points(sweep)
     check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
@@ -85,7 +83,10 @@ def baselines(sweep: SweepFile) -> list[TrialRecord]:
 
 def num_trials(sweep: SweepFile) -> int:
     """Trials and baselines of the whole sweep."""
-    points = sweep.search.trials or len(grid_points(sweep))
+    if sweep.search.mode in ("grid", "random"):
+        points = len(enumerate_points(sweep).points)
+    else:
+        points = sweep.search.trials or 0
     return points * len(sweep.seeds) + len(baselines(sweep))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cluster.listed_search import ListedProposals
 from cluster.mixed_search import MixedProposals
 from cluster.optuna_search import OptunaProposals
-from search_spaces.points import grid_points
+from search_spaces.designs import enumerate_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def proposals_for(sweep: SweepFile, earlier: Sequence[KnownPoint] = ()) -> Propo
         earlier: points of earlier sweeps that an Optuna search starts with.
 
     Raises:
-        UserError: a grid point is refused by TrainingConfig.
+        UserError: a point that is known beforehand is refused by TrainingConfig.
     """
     match sweep.search.mode:
         case "optuna":
@@ -56,4 +56,4 @@ def proposals_for(sweep: SweepFile, earlier: Sequence[KnownPoint] = ()) -> Propo
         case "mixed":
             return MixedProposals(sweep, earlier)
         case _:
-            return ListedProposals(grid_points(sweep))
+            return ListedProposals(enumerate_points(sweep).points)

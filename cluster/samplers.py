@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,10 +25,9 @@ __all__ = ["KEPT_ATTRIBUTES", "first_generation", "make_sampler"]
 KEPT_ATTRIBUTES: Final = ("cma:generation", "NSGAIISampler:generation")
 """System attributes of a trial that later suggestions depend on: the generation it was drawn for."""
 
-_LARGEST_POPULATION: Final = 50
-"""Optuna's own population size of NSGA-II."""
-_GENERATIONS: Final = 5
-"""Generations that a short NSGA-II search is divided into; with one it would be a random search."""
+_POPULATION: Final = 8
+"""Points of an NSGA-II generation. Optuna's 50 would make a random search of most sweeps; a number that
+follows from `trials` would change when a sweep goes on with more of them."""
 
 _SPREAD_ATTEMPTS: Final = 8
 """Draws of the sampler that may be refused before points are drawn at random instead."""
@@ -55,11 +55,13 @@ def make_sampler(sweep: SweepFile, number: int, attempt: int, *, conditional: bo
         # All parameters together: learning rate and batch size, say, are good together. Trials that still
         # run push later ones elsewhere. Both are Optuna 5's defaults. group: parameters that exist only
         # sometimes are modelled together with those they come with.
-        return TPESampler(seed=seed, group=conditional)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return TPESampler(seed=seed, group=conditional)
     if method == "gp":
         return GPSampler(seed=seed, warn_independent_sampling=False)
     if method == "nsga2":
-        return NSGAIISampler(seed=seed, population_size=_population_size(sweep))
+        return NSGAIISampler(seed=seed, population_size=_POPULATION)
     assert method == "cmaes", f"SearchConfig knows no sampler {method!r}"
     try:
         import cmaes  # noqa: F401, PLC0415 - only this sampler needs it
@@ -72,11 +74,6 @@ def first_generation(sweep: SweepFile) -> dict[str, int]:
     """The attributes that put a point of an earlier sweep into the first generation."""
     of_method = {"cmaes": KEPT_ATTRIBUTES[0], "nsga2": KEPT_ATTRIBUTES[1]}
     return {name: 0 for method, name in of_method.items() if method == sweep.search.method}
-
-
-def _population_size(sweep: SweepFile) -> int:
-    assert sweep.search.trials is not None, "SearchConfig requires trials for Optuna"
-    return min(max(sweep.search.trials // _GENERATIONS, 4), _LARGEST_POPULATION)
 
 
 class _ReplayedCma(CmaEsSampler):

@@ -137,7 +137,7 @@ class _CountedBracket(_Bracket):  # type: ignore[misc]  # Ray has no types
     """
 
     def filled(self) -> bool:
-        return len(self._all_trials) >= self._n0
+        return bool(len(self._all_trials) >= self._n0)
 
 
 class HyperBand(_Evaluations, HyperBandScheduler):  # type: ignore[misc]  # Ray has no types

@@ -17,8 +17,7 @@ from cluster.sweep_directory import stored_sweep, sweep_record
 from common.errors import UserError
 from common.objective import objective_value
 from common.records import TRIAL_FILE, ResultRecord, TrialRecord
-from common.training_config import flatten
-from search_spaces.points import point
+from search_spaces.points import params_of, point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,15 +100,13 @@ def _inside(
     """Those points that this sweep could have proposed, with their values on its axes."""
     for config_hash, seeds in by_config.items():
         record = seeds[0].record
-        values = flatten(record.config.model_dump(mode="json")) | record.params
-        params = {path: values[path] for path in sweep.space if path in values}
         try:
-            same = point(sweep, 0, params)
+            same = point(sweep, 0, params_of(sweep, record.config))
             space.frozen(KnownPoint(0, same.params))
         except ValueError:  # a value off its axis, or a point that is refused
             continue
         # The settings that are no axis must be the same too.
-        if same.config_hash == config_hash and params.keys() == sweep.space.keys():
+        if same.config_hash == config_hash:
             yield dict(same.params), seeds
 
 

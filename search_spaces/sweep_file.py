@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from common.errors import UserError, first_problem
 from common.model import FrozenModel
 from common.objective import ObjectiveConfig
-from common.reward_config import CLAP_MODELS
-from common.training_config import BASE_MODELS, TrainingConfig, apply_overrides, flatten
-from search_spaces.axes import LEAF_DEFAULTS, Axis, GridAxis, RangeAxis, parse_axis
-from search_spaces.points import validate_space
+from common.training_config import TrainingConfig, apply_overrides, flatten
+from search_spaces.axes import Axis
+from search_spaces.axis_spelling import parse_axis
+from search_spaces.problems import sweep_problem
+from search_spaces.relations import Relations, relations_of
+from search_spaces.resources import EMBEDDED_DATA, Resources, SweepData
 from search_spaces.search_config import BudgetConfig, SchedulerConfig, SearchConfig, Seed
+from search_spaces.settings import require_setting
+from search_spaces.space_rules import check_space, validate_space
+from search_spaces.sweep_paths import anchored
+from search_spaces.tables import SpaceRow
+from search_spaces.user_rows import parse_rows, read_rows_file
 from search_spaces.yaml_text import read_yaml
 
 __all__ = ["EMBEDDED_DATA", "Resources", "SearchConfig", "SweepData", "SweepFile", "load_sweep_file"]
-
-EMBEDDED_DATA: Final = "tiny"
-"""Name that stands for the vibes shipped with the package."""
-
-_MODEL_PATHS: Final = ("base_model", "grpo.reward.clap.model")
-"""Settings that may name a local folder."""
-
-
-class SweepData(FrozenModel):
-    """JSONL files, relative to the sweep file, or `tiny` for the embedded vibes."""
-
-    train: str = EMBEDDED_DATA
-    """What the policy trains on."""
-    held_out: str = EMBEDDED_DATA
-    """What every trial is evaluated on."""
-
-
-class Resources(FrozenModel):
-    """What the sweep takes beside its trials, whose own share is in `base.infra`."""
-
-    scorers: Annotated[int, Field(ge=0)] = 1
-    """Scoring actors that all trials share; 0 scores inside each trial's process."""
-    cpus_per_scorer: Annotated[float, Field(ge=0)] = 1
-    """Logical CPUs of one scorer; also its number of threads, rounded up, at least one."""
-    gpus_per_scorer: Annotated[float, Field(ge=0)] = 0
-    """GPUs of one scorer; fractions share a GPU."""
-    max_concurrent_trials: Annotated[int, Field(ge=1)] | None = None
-    """Trials that run at once; as many as fit where not given."""
 
 
 class SweepFile(FrozenModel):
@@ -54,11 +32,22 @@ class SweepFile(FrozenModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     """Names the sweep and its folder."""
+    rows: dict[str, SpaceRow] = Field(default_factory=dict)
+    """The user's own rows of the tables, by path; one for a setting of ours goes before ours."""
+    rows_file: str | None = None
+    """Python file with a list `ROWS` of SpaceRow. It is read with the sweep, and its rows then stand in
+    `rows`, so that a stored sweep needs no second file."""
     base: dict[str, Any] = Field(default_factory=dict)
     """Settings that differ from TrainingConfig's defaults in every trial, nested or dotted."""
     data: SweepData = SweepData()
     space: dict[str, Axis] = Field(default_factory=dict)
     """Dotted path of a setting to its axis. An axis goes before `base`."""
+    derived: dict[str, str] = Field(default_factory=dict)
+    """Settings computed from others at every point: dotted path to expression."""
+    when: dict[str, str] = Field(default_factory=dict)
+    """Axis to the condition under which it exists; elsewhere the base's value stands."""
+    constraints: tuple[str, ...] = ()
+    """Conditions that every point keeps; points where one is false are left out."""
     search: SearchConfig = SearchConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     budget: BudgetConfig = BudgetConfig()
@@ -69,6 +58,21 @@ class SweepFile(FrozenModel):
     storage: str | None = None
     """Folder that will hold the sweep's own folder; `runs` where not given."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_file_is_read(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or not isinstance(raw.get("rows_file"), str):
+            return raw
+        rows = raw.get("rows", {})
+        if not isinstance(rows, dict):
+            return raw
+        return raw | {"rows": read_rows_file(Path(raw["rows_file"])) | rows, "rows_file": None}
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _rows_have_their_path(cls, raw: Any) -> Any:
+        return parse_rows(raw) if isinstance(raw, dict) else raw
+
     @field_validator("base", mode="before")
     @classmethod
     def _base_is_flat(cls, raw: Any) -> Any:
@@ -77,25 +81,26 @@ class SweepFile(FrozenModel):
             return raw
         flat: dict[str, Any] = {}
         for key, value in raw.items():
-            entries = flatten(value, f"{key}.") if isinstance(value, dict) else {key: value}
+            entries = flatten(value, f"{key}.") if isinstance(value, dict) else {str(key): value}
             for path, leaf in entries.items():
                 if path in flat:
-                    raise ValueError(f"{path} must be given once; remove one of its two spellings")
+                    raise ValueError(f"{path}: must be given once, got two spellings; remove one")
                 flat[path] = leaf
         for path in flat:
-            _require_setting(path, "a base setting")
+            require_setting(path, "a base setting")
         return flat
 
     @field_validator("space", mode="before")
     @classmethod
-    def _axes_are_parsed(cls, raw: Any) -> Any:
+    def _axes_are_parsed(cls, raw: Any, info: ValidationInfo) -> Any:
         if not isinstance(raw, dict):
             return raw
+        rows = tuple(info.data.get("rows", {}).values())
         axes: dict[str, Axis] = {}
         for path, entry in raw.items():
-            _require_setting(path, "an axis")
+            require_setting(str(path), "an axis")
             try:
-                axes[path] = parse_axis(path, entry)
+                axes[path] = parse_axis(path, entry, rows)
             except ValidationError as error:
                 raise ValueError(f"{path}: {first_problem(error)}") from error
             except ValueError as error:
@@ -112,15 +117,13 @@ class SweepFile(FrozenModel):
     @model_validator(mode="after")
     def _settings_are_accepted(self) -> Self:
         self.base_config()
-        for path, axis in self.space.items():
-            if isinstance(axis, RangeAxis) and self.search.mode == "grid":
-                raise ValueError(
-                    f"space.{path}: a grid needs values to try, got a range; list them, or set search.mode "
-                    "to optuna"
-                )
-        if self.search.mode in ("optuna", "mixed") and not self.space:
-            raise ValueError("space: Optuna mode needs at least one axis, got none")
+        check_space(self)
         return self
+
+    @property
+    def relations(self) -> Relations:
+        """The expressions of `derived`, `when` and `constraints`, checked."""
+        return relations_of(tuple(self.space), self.derived, self.when, self.constraints)
 
     def with_seeds(self, seeds: tuple[int, ...]) -> SweepFile:
         """The same sweep with other seeds.
@@ -131,7 +134,7 @@ class SweepFile(FrozenModel):
         try:
             return SweepFile.model_validate(self.model_dump() | {"seeds": seeds})
         except ValidationError as error:
-            raise UserError(first_problem(error)) from error
+            raise UserError(sweep_problem(error, SweepFile)) from error
 
     def base_config(self) -> TrainingConfig:
         """The configuration that every point starts from.
@@ -149,67 +152,22 @@ def load_sweep_file(path: Path) -> SweepFile:
     """Read and check a sweep file.
 
     Args:
-        path: a YAML file. Relative data and model paths in it are taken from its folder.
+        path: a YAML file. Relative paths in it (data, models, rows, mirror, earlier sweeps) are taken from
+            its folder.
 
     Raises:
         UserError: one line with the file, the path inside it, what stands there, the rule and the cure.
     """
     path = Path(path)
+    folder = path.resolve().parent
     content = read_yaml(path)
+    if isinstance(rows_file := content.get("rows_file"), str):
+        content["rows_file"] = str(folder / Path(rows_file).expanduser())
     try:
         sweep = SweepFile.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_problem(error)}") from error
-    try:
         validate_space(sweep)
+        return SweepFile.model_validate(anchored(sweep.model_dump(), folder))
+    except ValidationError as error:
+        raise UserError(f"{path}: {sweep_problem(error, SweepFile)}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return _anchored(sweep, path.resolve().parent)
-
-
-def _require_setting(path: Any, what: str) -> None:
-    """Raise ValueError unless `path` is a setting that a sweep may give as `what`."""
-    if path in ("seed", "seeds"):
-        raise ValueError(f"{path}: every point runs with all seeds, got it as {what}; list them in `seeds`")
-    group = str(path).partition(".")[0]
-    if group in ("objective", "evaluation", "eval"):
-        raise ValueError(
-            f"{path}: the evaluation is the same for every trial, got it as {what}; set it under `objective`"
-        )
-    if what == "an axis" and group in ("infra", "logging"):
-        raise ValueError(
-            f"{path}: an axis must change what is learned, got a setting of {group}; set it under `base`"
-        )
-    if path in LEAF_DEFAULTS:
-        return
-    members = [leaf for leaf in LEAF_DEFAULTS if leaf.startswith(f"{path}.")]
-    if members:
-        raise ValueError(f"{path}: must be a single setting, got a group; name one of {', '.join(members)}")
-    near = difflib.get_close_matches(str(path), LEAF_DEFAULTS, n=1, cutoff=0.5)
-    same_leaf = [leaf for leaf in LEAF_DEFAULTS if leaf.endswith(f".{path}")]
-    hint = f"did you mean {(same_leaf or near)[0]}?" if same_leaf or near else "see TrainingConfig"
-    raise ValueError(f"{path}: must be a setting of TrainingConfig, got {path!r}; {hint}")
-
-
-def _anchored(sweep: SweepFile, folder: Path) -> SweepFile:
-    """The sweep with relative data and model paths made absolute, seen from the sweep file's folder."""
-
-    def data(name: str) -> str:
-        return name if name == EMBEDDED_DATA else str((folder / Path(name).expanduser()).resolve())
-
-    def model(name: Any) -> Any:
-        if not isinstance(name, str) or name in BASE_MODELS or name in CLAP_MODELS:
-            return name
-        local = folder / Path(name).expanduser()
-        return str(local.resolve()) if name.startswith((".", "~")) or local.is_dir() else name
-
-    content = sweep.model_dump()
-    content["data"] = {split: data(name) for split, name in content["data"].items()}
-    content["objective"]["scorer"]["model"] = model(sweep.objective.scorer.model)
-    for path in _MODEL_PATHS:
-        if path in sweep.base:
-            content["base"][path] = model(sweep.base[path])
-        axis = sweep.space.get(path)
-        if isinstance(axis, GridAxis):
-            content["space"][path] = {"grid": [model(value) for value in axis.grid]}
-    return SweepFile.model_validate(content)

@@ -17,6 +17,8 @@ __all__ = ["SWEEP_RECORD", "SweepRecord", "fingerprint"]
 
 SWEEP_RECORD: Final = "sweep.json"
 
+_NOT_DECISIVE: Final = ("storage", "resources", "budget", "data", "rows", "rows_file")
+
 
 class SweepRecord(FrozenModel):
     """What a sweep directory says about its sweep."""
@@ -53,9 +55,16 @@ def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
     """SHA-256 of what decides the outcome, 64 hex digits.
 
     Left out: where the sweep is stored, on how many machines it runs, what it may cost, and where its data
-    lie (a job's working directory is another one each time); the data's content counts instead.
+    lie (a job's working directory is another one each time); the data's content counts instead. Rows of the
+    tables count by the axes that were made from them.
+
+    Left out too is how many points a random or learning search takes: its first points do not depend on it,
+    so a finished sweep goes on with more trials in the same directory. The mirror is only written.
     """
-    content = sweep.model_dump(mode="json", exclude={"storage", "resources", "data", "budget"})
+    content = sweep.model_dump(mode="json", exclude=set(_NOT_DECISIVE))
+    content["search"] = {
+        key: value for key, value in content["search"].items() if key not in ("trials", "mirror")
+    }
     content["base"] = {
         path: value for path, value in content["base"].items() if not path.startswith("infra.")
     }

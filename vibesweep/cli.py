@@ -10,7 +10,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
 from common.errors import ClusterError, RewardError, TrialError, UserError
-from vibesweep import __version__, rank, score, sweep, train
+from vibesweep import __version__, rank, score, space, sweep, train
 
 __all__ = ["app", "main"]
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
+app.add_typer(space.app, name="space")
 app.command("rank")(rank.rank)
 app.command("score")(score.score)
 app.command("render")(score.render)

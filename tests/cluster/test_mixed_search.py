@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from cluster.mixed_search import MixedProposals, check_mixed
+from cluster.mixed_search import MixedProposals
 from cluster.point_outcome import PointOutcome
-from common.errors import UserError
 
 SPACE = {
     "lora.r": [8, 16],
@@ -56,16 +53,3 @@ def test_a_rebuilt_search_goes_on_in_the_cell_whose_turn_it_is(make_sweep: Any) 
     assert expected is not None
     assert cell(expected.params) == (8, 32.0)
     assert second.propose() == expected
-
-
-def test_both_kinds_of_axes_are_needed(make_sweep: Any) -> None:
-    for space, mode in (({"lora.r": [8, 16]}, "grid"), ({"grpo.beta": SPACE["grpo.beta"]}, "optuna")):
-        with pytest.raises(UserError, match=rf"axes with values and axes with ranges.*use mode {mode}"):
-            check_mixed(mixed(make_sweep, space=space))
-
-
-@pytest.mark.parametrize(("trials", "nearest"), [(6, "4 or 8"), (3, "4"), (9, "8 or 12")])
-def test_points_that_cannot_be_shared_evenly_are_refused(make_sweep: Any, trials: int, nearest: str) -> None:
-    with pytest.raises(UserError, match=rf"the 4 cells .* got {trials}; the nearest is {nearest}$"):
-        check_mixed(mixed(make_sweep, trials))
-    check_mixed(mixed(make_sweep, 12))

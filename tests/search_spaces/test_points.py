@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import UserError
-from search_spaces.points import config_hash, grid_points, point, trial_id, untrained_points
+from search_spaces.designs import enumerate_points
+from search_spaces.points import config_hash, point, trial_id, untrained_points
 from search_spaces.sweep_file import SweepFile
 
 
@@ -19,7 +20,7 @@ def sweep(**content: Any) -> SweepFile:
 
 
 def test_a_grid_is_full_factorial_with_the_last_axis_fastest() -> None:
-    points = grid_points(sweep(space={"lora.r": [8, 4], "grpo.beta": [0.0, 0.04]}))
+    points = enumerate_points(sweep(space={"lora.r": [8, 4], "grpo.beta": [0.0, 0.04]})).points
     assert [(p.number, dict(p.params)) for p in points] == [
         (0, {"lora.r": 8, "grpo.beta": 0.0}),
         (1, {"lora.r": 8, "grpo.beta": 0.04}),
@@ -31,17 +32,17 @@ def test_a_grid_is_full_factorial_with_the_last_axis_fastest() -> None:
 
 def test_equal_points_run_once() -> None:
     # 16 and 16.0 are one alpha, 8 is given twice.
-    points = grid_points(sweep(space={"lora.alpha": [16, 16.0, 8, 8]}))
+    points = enumerate_points(sweep(space={"lora.alpha": [16, 16.0, 8, 8]})).points
     assert [(p.number, p.params["lora.alpha"]) for p in points] == [(0, 16.0), (1, 8.0)]
 
 
 def test_a_sweep_without_axes_has_one_point() -> None:
-    (only,) = grid_points(sweep(base={"lora.r": 2}))
+    (only,) = enumerate_points(sweep(base={"lora.r": 2})).points
     assert (only.label, only.params, only.config.lora.r) == ("base", {}, 2)
 
 
 def test_an_axis_goes_before_the_base() -> None:
-    (only,) = grid_points(sweep(base={"lora": {"r": 2, "alpha": 4}}, space={"lora.r": [32]}))
+    (only,) = enumerate_points(sweep(base={"lora": {"r": 2, "alpha": 4}}, space={"lora.r": [32]})).points
     assert (only.config.lora.r, only.config.lora.alpha) == (32, 4)
 
 
@@ -59,7 +60,7 @@ def test_the_hash_is_of_what_is_learned() -> None:
 def test_a_refused_combination_names_the_point() -> None:
     weights = [f"grpo.reward.weights.{name}_weight" for name in ("format", "schema", "audio")]
     with pytest.raises(UserError, match=r"must not all be 0.*in the point .*audio_weight=0"):
-        grid_points(sweep(space={path: [0.5, 0] for path in weights}))
+        enumerate_points(sweep(space={path: [0.5, 0] for path in weights}))
 
 
 def test_each_base_model_and_prompt_has_its_untrained_policy() -> None:
@@ -80,7 +81,7 @@ def test_trials_are_named_by_point_and_seed() -> None:
     betas=st.lists(st.floats(0, 1), min_size=1, max_size=3, unique=True),
 )
 def test_every_combination_runs_exactly_as_given(ranks: list[int], betas: list[float]) -> None:
-    points = grid_points(sweep(space={"lora.r": ranks, "grpo.beta": betas}))
+    points = enumerate_points(sweep(space={"lora.r": ranks, "grpo.beta": betas})).points
     assert [(p.config.lora.r, p.config.grpo.beta) for p in points] == list(product(ranks, betas))
     assert [(p.params["lora.r"], p.params["grpo.beta"]) for p in points] == list(product(ranks, betas))
     assert len({p.config_hash for p in points}) == len(points)

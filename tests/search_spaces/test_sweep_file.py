@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import UserError
-from search_spaces.axes import GridAxis, RangeAxis
+from search_spaces.axes import GridAxis, MixtureAxis, RangeAxis
+from search_spaces.designs import enumerate_points
 from search_spaces.sweep_file import SweepFile, load_sweep_file
 
 if TYPE_CHECKING:
@@ -107,11 +108,69 @@ def test_local_models_are_found_from_the_files_folder_and_known_names_stay(tmp_p
         ),
         ("space: {grpo.loss_type: [grpp]}", r"space.grpo.loss_type: Input should be 'grpo', .* got 'grpp'"),
         ("base: {grpo.beta: -1}", r"base.grpo.beta: Input should be greater than or equal to 0, got -1"),
-        ("base: {lora.r: 3, lora: {r: 4}}", r"lora.r must be given once"),
-        ("search: {mode: optuna}", r"trials must be given exactly when mode is 'optuna'"),
+        ("base: {lora.r: 3, lora: {r: 4}}", r"base.lora.r: must be given once"),
+        ("search: {mode: optuna}", r"trials must be given exactly when mode is not 'grid'"),
         ("search: {mode: optuna, trials: 3}", r"Optuna mode needs at least one axis"),
         ("seeds: [1, 1]", r"seeds must differ, got \[1, 1\]"),
         ("objective: {metric: reward}", r"objective.metric: .* got 'reward'; the trained reward changes"),
+        ("serach: {mode: grid}", r"serach: unknown key, got {'mode': 'grid'}; .*; did you mean search\?"),
+        (
+            "search: {trails: 3}",
+            r"search.trails: unknown key, got 3; must be one of .*; did you mean trials\?",
+        ),
+        ("search: {mode: gird}", r"search.mode: Input should be 'grid', .* got 'gird'; did you mean grid\?"),
+        (
+            "search: {mode: random, sampler: sobel, trials: 3}",
+            r"sampler: .* got 'sobel'; did you mean sobol\?",
+        ),
+        ("scheduler: {type: ahsa}", r"scheduler.type: .* got 'ahsa'; did you mean asha\?"),
+        ("scheduler: {evalsteps: 3}", r"scheduler.evalsteps: unknown key, .*; did you mean eval_steps\?"),
+        ("budget: {hour: 3}", r"budget.hour: unknown key, got 3; .*; did you mean hours\?"),
+        ("resources: {scorer: 3}", r"resources.scorer: unknown key, got 3; .*; did you mean scorers\?"),
+        ("objective: {num_vibe: 3}", r"objective.num_vibe: unknown key, .*; did you mean num_vibes\?"),
+        (
+            "objective: {weights: {audio: 1}}",
+            r"objective.weights.audio: unknown key, got 1; must be one of format_weight, .*",
+        ),
+        ("base: {lora.rank: 3}", r"base.lora.rank: must be a setting of .*; did you mean lora.r\?"),
+        ("space: {reward.mixtur: guide}", r"space.reward.mixtur: .* did you mean reward.mixture\?"),
+        (
+            "base: {reward.mixture: 1}",
+            r"base.reward.mixture: the mixture is an axis, got it as a base setting",
+        ),
+        (
+            "space: {reward.mixture: {points: 3}, grpo.reward.weights.audio_weight: [1]}",
+            r"space.grpo.reward.weights.audio_weight: must not stand beside reward.mixture",
+        ),
+        (
+            "space: {reward.mixture: guide}",
+            r"space.reward.mixture: a grid needs values to try, got a mixture",
+        ),
+        (
+            "base: {base_model: tiny}\nspace: {system_prompt: [a, b]}",
+            r"space.system_prompt: a prompt must reach the policy to be varied, got base_model 'tiny'",
+        ),
+        (
+            "space: {base_model: [own/er, tiny], prompts.config_generation: [config_v1]}",
+            r"space.prompts.config_generation: a prompt must reach the policy .* set another base_model",
+        ),
+        ("search: {mode: random, trials: 3}", r"space: Random mode needs at least one axis, got none"),
+        (
+            "search: {mode: mixed, trials: 7}\nspace: {lora.r: [1, 2, 3], grpo.beta: guide}",
+            r"search.trials: must be a multiple of the 3 combinations .*, got 7; use 6 or 9",
+        ),
+        (
+            "search: {mode: mixed, trials: 2}\nspace: {lora.r: [1, 2, 3], grpo.beta: guide}",
+            r"search.trials: .* got 2; use 3",
+        ),
+        (
+            "search: {mode: mixed, trials: 4}\nspace: {lora.r: [1, 2]}",
+            r"search.mode: mixed needs axes with listed values and axes with a range, got 1 and 0",
+        ),
+        ("rows: {lora.rr: {kind: int, low: 1, high: 2}}", r"rows.lora.rr: must be a setting .*lora.r\?"),
+        ("rows: {lora.r: {kind: int, low: 0, high: 2}}", r"rows.lora.r: .*greater than or equal to 1, got 0"),
+        ("rows: {lora.r: 3}", r"rows.lora.r: a row must be a mapping"),
+        ("rows_file: nowhere.py", r"rows_file must be a Python file, got .*nowhere.py' \(No such file"),
         ("resources: {scorers: -1}", r"resources.scorers: .* got -1"),
     ],
 )
@@ -144,3 +203,88 @@ def test_other_seeds_make_the_same_sweep_with_other_seeds(tmp_path: Path) -> Non
     assert sweep.with_seeds((0, 1)) == sweep
     with pytest.raises(UserError, match=r"seeds must differ"):
         sweep.with_seeds((5, 5))
+
+
+def test_a_row_of_ones_own_makes_a_guide_axis(tmp_path: Path) -> None:
+    sweep = load(
+        tmp_path,
+        "name: x\nrows: {optimizer.max_grad_norm: {kind: float, scale: log, low: 0.1, high: 10}}\n"
+        "space: {optimizer.max_grad_norm: {guide: 3}}",
+    )
+    axis = sweep.space["optimizer.max_grad_norm"]
+    assert axis == RangeAxis(range=(0.1, 10), scale="log", kind="float", points=3)
+    assert axis.grid_values() == (0.1, 1.0, 10.0)
+    assert SweepFile.model_validate_json(sweep.model_dump_json()) == sweep
+
+
+def test_a_rows_file_is_found_from_the_sweep_file_and_needed_only_once(tmp_path: Path) -> None:
+    rows = tmp_path / "my_rows.py"
+    rows.write_text(
+        "from search_spaces import SpaceRow\n"
+        "ROWS = [SpaceRow(path='grpo.beta', kind='float', low=0, high=1),\n"
+        "        SpaceRow(path='optimizer.max_grad_norm', kind='float', low=1, high=2)]\n"
+    )
+    sweep = load(
+        tmp_path,
+        "name: x\nrows_file: my_rows.py\nrows: {grpo.beta: {kind: float, low: 0, high: 0.5}}\n"
+        "space: {grpo.beta: {guide: 2}, optimizer.max_grad_norm: {guide: 2}}",
+    )
+    # What stands in the sweep file goes before the rows file.
+    assert [axis.grid_values() for axis in sweep.space.values()] == [(0, 0.5), (1, 2)]
+    rows.unlink()
+    assert SweepFile.model_validate_json(sweep.model_dump_json()) == sweep
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ROWS = 3", r"must define ROWS, a list of SpaceRow, got 3"),
+        ("rows = []", r"must define ROWS, a list of SpaceRow, got None"),
+        ("import nothing_like_it", r"must run, got ModuleNotFoundError: No module named 'nothing_like_it'"),
+        ("ROWS = [", r"must run, got SyntaxError"),
+        (
+            "from search_spaces import SpaceRow as R\nROWS = [R(path='lora.rank', kind='text')]",
+            r"must run, got ValidationError: lora.rank: must be a setting .*did you mean lora.r\?",
+        ),
+    ],
+)
+def test_a_rows_file_that_gives_no_rows_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "my_rows.py").write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        load(tmp_path, "name: x\nrows_file: my_rows.py")
+    assert str(caught.value).startswith(f"{tmp_path / 'sweep.yaml'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_mirror_and_earlier_sweeps_are_found_from_the_files_folder(tmp_path: Path) -> None:
+    text = (
+        "name: x\nspace: {grpo.beta: guide}\n"
+        "search: {mode: optuna, trials: 2, mirror: '%s', warm_start: [a/b]}"
+    )
+    sweep = load(tmp_path, text % "sqlite:///study.db")
+    assert sweep.search.mirror == f"sqlite:///{tmp_path}/study.db"
+    assert sweep.search.warm_start == (f"{tmp_path}/a/b",)
+    for url in ("sqlite:////abs/study.db", "postgresql://host/study", "sqlite:///:memory:"):
+        assert load(tmp_path, text % url).search.mirror == url
+
+
+def test_a_prompt_may_vary_where_its_condition_leaves_the_tiny_policy_out(tmp_path: Path) -> None:
+    text = "name: x\nspace: {base_model: [own/er, tiny], system_prompt: [a, b]}\nwhen: {system_prompt: %s}"
+    sweep = load(tmp_path, text % "\"base_model != 'tiny'\"")
+    points = enumerate_points(sweep).points
+    assert [(p.config.base_model, p.params.get("system_prompt")) for p in points] == [
+        ("own/er", "a"), ("own/er", "b"), ("tiny", None),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=r"space.system_prompt: a prompt must reach the policy"):
+        load(tmp_path, text % "\"base_model == 'tiny'\"")
+
+
+def test_every_part_of_a_sweep_survives_json(tmp_path: Path) -> None:
+    sweep = load(
+        tmp_path,
+        "name: x\nspace: {lora.r: guide, reward.mixture: {points: 4, faces: false}, lora.bias: guide}\n"
+        "derived: {lora.alpha: 2 * lora.r}\nwhen: {lora.bias: lora.r > 4}\nconstraints: [lora.r < 64]\n"
+        "scheduler: {type: asha, eval_steps: 2}\nbudget: {hours: 1}",
+    )
+    assert sweep.space["reward.mixture"] == MixtureAxis(points=4, faces=False)
+    assert SweepFile.model_validate_json(sweep.model_dump_json()) == sweep

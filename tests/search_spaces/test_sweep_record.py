@@ -24,6 +24,8 @@ def of(hashes: dict[str, str] = DATA, **content: Any) -> str:
         {"data": {"train": "/another/place.jsonl"}},
         {"base": {"infra.max_retries": 0}},
         {"space": {"lora.r": {"grid": [1, 2]}}},
+        {"budget": {"hours": 3}},
+        {"rows": {"grpo.beta": {"kind": "float", "low": 0, "high": 1}}},
     ],
 )
 def test_where_and_on_what_a_sweep_runs_does_not_make_it_another(content: dict[str, Any]) -> None:
@@ -38,8 +40,26 @@ def test_where_and_on_what_a_sweep_runs_does_not_make_it_another(content: dict[s
         {"seeds": [1]},
         {"objective": {"num_vibes": 3}},
         {"name": "y"},
+        {"derived": {"lora.alpha": "lora.r"}},
+        {"constraints": ["lora.r < 9"]},
+        {"scheduler": {"type": "asha", "eval_steps": 2}},
+        {"search": {"mode": "random", "trials": 2}},
+        {"search": {"design": "one_at_a_time"}},
         {"hashes": DATA | {"held_out": "c" * 64}},
     ],
 )
 def test_what_is_searched_and_the_content_of_the_data_do(content: dict[str, Any]) -> None:
     assert of(**content) != of()
+
+
+@pytest.mark.parametrize("mode", ["random", "optuna", "mixed"])
+def test_a_sweep_may_be_extended_with_more_trials(mode: str) -> None:
+    space = {"lora.r": [1, 2], "grpo.beta": "guide"}
+    few = of(space=space, search={"mode": mode, "trials": 4})
+    assert of(space=space, search={"mode": mode, "trials": 8}) == few
+    assert of(space=space, search={"mode": mode, "trials": 4, "seed": 1}) != few
+
+
+def test_a_mirror_does_not_make_another_sweep() -> None:
+    search = {"mode": "optuna", "trials": 4}
+    assert of(search=search | {"mirror": "sqlite:////x.db"}) == of(search=search)

@@ -1,0 +1,64 @@
+"""What is wrong with a sweep file, in one line: where, what stands there, the rule, and what was meant."""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from common.errors import first_problem
+from search_spaces.settings import nearest
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["sweep_problem"]
+
+_KEYED = ("base", "space", "derived", "when", "constraints", "rows")
+"""Parts whose own checks begin their message with the path inside them."""
+
+
+def sweep_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem of a sweep file.
+
+    Args:
+        error: what pydantic found.
+        model: what the file should have been.
+    """
+    problem = error.errors(include_url=False)[0]
+    location = problem["loc"]
+    path = ".".join(str(part) for part in location)
+    text = first_problem(error)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(model, location[:-1])
+        hint = _hint(str(location[-1]), known, "remove it")
+        return f"{path}: unknown key, got {problem['input']!r}; must be one of {', '.join(known)}{hint}"
+    if problem["type"] == "literal_error":
+        choices = [choice for choice in problem["ctx"]["expected"].split("'") if choice.isidentifier()]
+        return f"{text}{_hint(str(problem['input']), [c for c in choices if c != 'or'])}"
+    if problem["type"] == "value_error" and path in _KEYED:
+        return text.replace(f"{path}: ", f"{path}.", 1)
+    return text
+
+
+def _hint(name: str, known: list[str], otherwise: str = "") -> str:
+    near = nearest(name, known)
+    text = f"did you mean {near}?" if near else otherwise
+    return f"; {text}" if text else ""
+
+
+def _keys_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """The keys of the model that lies at a location inside another."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        model = _model_in(field.annotation, model) if field else model
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any, otherwise: type[BaseModel]) -> type[BaseModel]:
+    """The model that an annotation names, itself or as a part such as a dictionary's values."""
+    for part in (annotation, *typing.get_args(annotation)):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return otherwise
