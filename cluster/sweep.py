@@ -22,7 +22,7 @@ from cluster.search import SweepSearcher
 from cluster.session import check_capacity, ray_session, trial_resources
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
 from cluster.trainable import SweepTask, TrialCode, run_in_tune
-from cluster.warm_start import earlier_points
+from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
 
@@ -79,13 +79,15 @@ def run_sweep(
         ClusterError: the scorers do not start, or trials were lost.
     """
     check_sweep(sweep)
-    earlier = earlier_points(sweep)
+    earlier = (None if overwrite else EarlierPoints.read(directory)) or earlier_points(sweep)
     record = sweep_record(sweep)
     trials = directory / "trials"
     with (
         claimed(directory, record, overwrite=overwrite),
         opened_mirror(sweep, record.fingerprint) as mirror,
     ):
+        if sweep.search.warm_start:
+            earlier.write(directory)
         if retry_failed:
             _forget_failures(trials)
         budget = Budget(sweep, directory)
@@ -93,7 +95,7 @@ def run_sweep(
             sweep,
             trials,
             baselines(sweep),
-            proposals_for(sweep, earlier.points),
+            proposals_for(sweep, earlier.known(sweep)),
             over_budget=budget.passed_by_another,
             watch=mirror.take_in,
         )

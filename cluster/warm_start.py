@@ -15,32 +15,62 @@ from cluster.samplers import first_generation
 from cluster.study import KnownPoint, StudySpace
 from cluster.sweep_directory import stored_sweep, sweep_record
 from common.errors import UserError
+from common.model import FrozenModel
 from common.objective import objective_value
-from common.records import TRIAL_FILE, ResultRecord, TrialRecord
+from common.records import TRIAL_FILE, ResultRecord, TrialRecord, write_text_atomically
 from search_spaces.points import params_of, point
+from search_spaces.search_config import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from common.objective import ObjectiveConfig
-    from search_spaces.search_config import Metric
     from search_spaces.sweep_file import SweepFile
     from search_spaces.sweep_record import SweepRecord
 
-__all__ = ["EarlierPoints", "earlier_points"]
+__all__ = ["WARM_START_FILE", "EarlierPoint", "EarlierPoints", "earlier_points"]
+
+WARM_START_FILE: Final = "warm_start.json"
 
 _SAME: Final = ("scorer", "temperature", "max_completion_length", "num_vibes", "samples", "decoding_seed")
 """Settings of the evaluation without which two objectives cannot be compared; the weights are not among
 them, because the objective is computed again."""
 
 
-class EarlierPoints(NamedTuple):
-    """What earlier sweeps know of this one's space."""
+class EarlierPoint(FrozenModel):
+    """A finished point of an earlier sweep."""
 
-    points: tuple[KnownPoint, ...]
-    """Finished points, numbered backwards from -1: they are none of this sweep's."""
-    lines: tuple[str, ...]
+    params: dict[str, Any]
+    """Axis path to value."""
+    metrics: dict[Metric, float]
+    """Means over its finished seeds, under this sweep's weights."""
+
+
+class EarlierPoints(FrozenModel):
+    """What earlier sweeps know of this one's space; kept in its directory, so that it stays the same."""
+
+    points: tuple[EarlierPoint, ...] = ()
+    lines: tuple[str, ...] = ()
     """What was taken from each sweep, and what was not."""
+
+    def write(self, directory: Path) -> None:
+        """Write `warm_start.json` into the sweep directory, atomically."""
+        write_text_atomically(directory / WARM_START_FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> EarlierPoints | None:
+        """What a sweep directory started with; None where it says nothing."""
+        path = directory / WARM_START_FILE
+        return cls.model_validate_json(path.read_text()) if path.is_file() else None
+
+    def known(self, sweep: SweepFile) -> tuple[KnownPoint, ...]:
+        """The points for a search, numbered backwards from -1: they are none of this sweep's."""
+        return tuple(
+            KnownPoint(
+                -number, one.params, PointOutcome("finished", one.metrics, {}), first_generation(sweep)
+            )
+            for number, one in enumerate(self.points, start=1)
+        )
 
 
 class _Judged(NamedTuple):
@@ -56,7 +86,7 @@ def earlier_points(sweep: SweepFile) -> EarlierPoints:
     Raises:
         UserError: one of them is no sweep, or was evaluated in another way.
     """
-    points: list[KnownPoint] = []
+    points: list[EarlierPoint] = []
     lines: list[str] = []
     if sweep.search.warm_start:
         space = StudySpace(sweep, sweep.space)
@@ -68,15 +98,15 @@ def earlier_points(sweep: SweepFile) -> EarlierPoints:
             for judged in _finished(directory, sweep.objective):
                 by_config[judged.record.config_hash].append(judged)
             taken = [
-                KnownPoint(-1 - len(points) - place, params, _mean(seeds), first_generation(sweep))
-                for place, (params, seeds) in enumerate(_inside(sweep, space, by_config))
+                EarlierPoint(params=params, metrics=_mean(seeds))
+                for params, seeds in _inside(sweep, space, by_config)
             ]
             points += taken
             lines.append(
                 f"starts with {len(taken)} of the {len(by_config)} points that finished in {directory}; the "
                 "others do not lie in this space"
             )
-    return EarlierPoints(tuple(points), tuple(lines))
+    return EarlierPoints(points=tuple(points), lines=tuple(lines))
 
 
 def _require_comparable(
@@ -144,6 +174,5 @@ def _metrics(rows: list[dict[str, Any]], objective: ObjectiveConfig, seconds: fl
     }
 
 
-def _mean(seeds: list[_Judged]) -> PointOutcome:
-    metrics = {name: fmean(seed.metrics[name] for seed in seeds) for name in seeds[0].metrics}
-    return PointOutcome("finished", metrics, {})
+def _mean(seeds: list[_Judged]) -> dict[Metric, float]:
+    return {name: fmean(seed.metrics[name] for seed in seeds) for name in seeds[0].metrics}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cluster.optuna_search import OptunaProposals
+from cluster.point_outcome import PointOutcome
 from cluster.sweep_directory import sweep_record
-from cluster.warm_start import earlier_points
+from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import UserError
 from common.ledger import LedgerRow, write_part
 from common.records import ResultRecord, TrialRecord
@@ -90,10 +91,9 @@ def test_finished_points_are_judged_again_under_this_sweeps_weights(make_sweep: 
     found = earlier_points(sweep)
     (known,) = found.points
     assert known.params == params
-    assert known.outcome is not None
     # Each row: 0.5 * 1 + 0.5 * 0.5 + audio. Seed 0: audio 0.5 and the floor -1, so 0.5; the unscored row
     # counts nowhere. Seed 1: 0.75 + 0.5 = 1.25.
-    assert known.outcome.metrics == {
+    assert known.metrics == {
         "held_out_objective": (0.5 + 1.25) / 2,
         "validity": 0.0,
         "audio_over_valid": 0.5,
@@ -141,7 +141,7 @@ def test_a_search_starts_with_them_and_still_runs_all_of_its_trials(
     sweep = sweep.model_validate(
         sweep.model_dump() | {"search": sweep.search.model_dump() | {"sampler": sampler}}
     )
-    points = earlier_points(sweep).points
+    points = earlier_points(sweep).known(sweep)
     assert [known.number for known in points] == [-1 - n for n in range(12)]
     cold, started = OptunaProposals(sweep), OptunaProposals(sweep, points)
     proposed = [started.propose() for _ in range(5)]
@@ -176,3 +176,15 @@ def test_other_held_out_data_are_refused(make_sweep: Any, tmp_path: Path) -> Non
 def test_a_folder_that_is_no_sweep_is_refused(make_sweep: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must be a sweep directory"):
         earlier_points(warm(make_sweep, tmp_path / "nothing"))
+
+
+def test_what_a_sweep_started_with_is_kept(make_sweep: Any, tmp_path: Path) -> None:
+    earlier = make_sweep(name="earlier", space={"grpo.beta": [0.05], "lora.r": [8]})
+    store(earlier, tmp_path / "earlier", [({"grpo.beta": 0.05, "lora.r": 8}, 0, [0.5])])
+    sweep = warm(make_sweep, tmp_path / "earlier")
+    found = earlier_points(sweep)
+    assert EarlierPoints.read(tmp_path / "out") is None
+    found.write(tmp_path / "out")
+    again = EarlierPoints.read(tmp_path / "out")
+    assert again == found
+    assert again.known(sweep)[0].outcome == PointOutcome("finished", found.points[0].metrics, {})
