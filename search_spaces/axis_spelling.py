@@ -124,7 +124,9 @@ def _preset_values(path: str, names: Any) -> tuple[Any, ...]:
 
 
 def _misspelt(raw: Any) -> str:
-    """`; did you mean KEY?` for the first key that no axis has."""
+    """`; did you mean KEY?` for the first key that no axis has, or for a word that is nearly `guide`."""
+    if isinstance(raw, str):
+        return "; did you mean guide?" if nearest(raw, ["guide"]) else ""
     for key in raw if isinstance(raw, dict) else ():
         if key not in _KEYS and (near := nearest(str(key), _KEYS)):
             return f"; did you mean {near}?"

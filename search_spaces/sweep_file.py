@@ -7,11 +7,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from common.errors import UserError, first_problem
+from common.errors import UserError
 from common.model import FrozenModel
 from common.objective import ObjectiveConfig
 from common.training_config import TrainingConfig, apply_overrides, flatten
-from search_spaces.axes import Axis
+from search_spaces.axes import Axis, RangeAxis
 from search_spaces.axis_spelling import parse_axis
 from search_spaces.problems import sweep_problem
 from search_spaces.relations import Relations, relations_of
@@ -102,7 +102,7 @@ class SweepFile(FrozenModel):
             try:
                 axes[path] = parse_axis(path, entry, rows)
             except ValidationError as error:
-                raise ValueError(f"{path}: {first_problem(error)}") from error
+                raise ValueError(f"{path}: {sweep_problem(error, RangeAxis)}") from error
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from error
         return axes

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from common.errors import UserError, first_problem
 from common.training_config import TrainingConfig, apply_overrides
+from search_spaces.problems import sweep_problem
 from search_spaces.tables import SpaceRow
 from search_spaces.yaml_text import read_yaml
 
@@ -36,7 +37,8 @@ def parse_rows(raw: dict[Any, Any]) -> dict[str, SpaceRow]:
         try:
             rows[str(path)] = SpaceRow.model_validate({"path": str(path)} | entry)
         except ValidationError as error:
-            raise ValueError(f"{path}: {first_problem(error).removeprefix(f'{path}: ')}") from error
+            text = sweep_problem(error, SpaceRow).removeprefix(f"{path}: ")
+            raise ValueError(f"{path}: {text}") from error
     for path, entry in rows.items():
         _require_valid(path, entry)
     return rows

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 import pytest
 
 from common.training_config import PROJECT_ROOT
 from search_spaces.designs import enumerate_points, grid_cells
 from search_spaces.mixture import MixtureAxis
 from search_spaces.sweep_file import SweepFile, load_sweep_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SWEEPS = PROJECT_ROOT / "sweeps"
 
@@ -17,9 +23,9 @@ def shipped(name: str) -> SweepFile:
 
 
 @pytest.mark.parametrize("path", sorted(SWEEPS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_each_file_loads_under_its_own_name(path: object) -> None:
-    sweep = shipped(getattr(path, "stem"))  # noqa: B009 - parametrize gives an object
-    assert sweep.name == getattr(path, "stem")  # noqa: B009
+def test_each_file_loads_under_its_own_name(path: Path) -> None:
+    sweep = load_sweep_file(path)
+    assert sweep.name == path.stem
     assert sweep.base["base_model"] == ("gemma3-270m" if sweep.name == "prompts" else "tiny")
 
 
@@ -57,3 +63,14 @@ def test_everything_shares_its_trials_among_four_cells() -> None:
     sweep = shipped("everything")
     assert (len(grid_cells(sweep)), sweep.search.trials) == (4, 48)
     assert sweep.search.metrics == ("held_out_objective", "train_seconds")
+
+
+def test_the_readmes_space_loads(tmp_path: Path) -> None:
+    [block] = re.findall(
+        r"```yaml\n(space:.*?)```", (PROJECT_ROOT / "README.md").read_text(), flags=re.DOTALL
+    )
+    file = tmp_path / "readme.yaml"
+    file.write_text(f"name: readme\n{block}")
+    found = enumerate_points(load_sweep_file(file))
+    assert len(found.points) == 64
+    assert all(p.config.lora.alpha == 2 * p.config.lora.r for p in found.points)

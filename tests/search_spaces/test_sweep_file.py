@@ -169,6 +169,22 @@ def test_local_models_are_found_from_the_files_folder_and_known_names_stay(tmp_p
         ),
         ("rows: {lora.rr: {kind: int, low: 1, high: 2}}", r"rows.lora.rr: must be a setting .*lora.r\?"),
         ("rows: {lora.r: {kind: int, low: 0, high: 2}}", r"rows.lora.r: .*greater than or equal to 1, got 0"),
+        (
+            "rows: {lora.r: {kind: imt, low: 1, high: 2}}",
+            r"rows.lora.r: kind: .* got 'imt'; did you mean int\?",
+        ),
+        (
+            "rows: {lora.r: {kind: int, lo: 1, high: 2}}",
+            r"rows.lora.r: lo: unknown key, .*; did you mean low\?",
+        ),
+        (
+            "space: {grpo.beta: {range: [0.1, 1], scale: lgo}}",
+            r"space.grpo.beta: scale: .* got 'lgo'; did you mean log\?",
+        ),
+        (
+            "space: {grpo.beta: guid}",
+            r"space.grpo.beta: an axis must be .*, got 'guid'; did you mean guide\?",
+        ),
         ("rows: {lora.r: 3}", r"rows.lora.r: a row must be a mapping"),
         ("rows_file: nowhere.py", r"rows_file must be a Python file, got .*nowhere.py' \(No such file"),
         ("resources: {scorers: -1}", r"resources.scorers: .* got -1"),
