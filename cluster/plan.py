@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster.samplers import check_sampler
 from cluster.schedulers import check_scheduler
 from cluster.scoring_actor import ScorerKey
 from common.errors import UserError
@@ -39,6 +40,7 @@ def check_sweep(sweep: SweepFile) -> None:
         )
     if sweep.search.mode in ("grid", "random"):
         enumerate_points(sweep)
+    check_sampler(sweep)
     check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)

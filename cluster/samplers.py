@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["KEPT_ATTRIBUTES", "first_generation", "make_sampler"]
+__all__ = ["KEPT_ATTRIBUTES", "check_sampler", "first_generation", "make_sampler"]
 
 KEPT_ATTRIBUTES: Final = ("cma:generation", "NSGAIISampler:generation")
 """System attributes of a trial that later suggestions depend on: the generation it was drawn for."""
@@ -33,6 +34,19 @@ _SPREAD_ATTEMPTS: Final = 8
 """Draws of the sampler that may be refused before points are drawn at random instead."""
 
 
+def check_sampler(sweep: SweepFile) -> None:
+    """See that the sampler's package is there, before anything starts.
+
+    Raises:
+        UserError: it is not.
+    """
+    if sweep.search.method == "cmaes" and find_spec("cmaes") is None:
+        raise UserError(
+            "search.sampler must be tpe, gp or nsga2 here, got 'cmaes', whose package is missing: pip "
+            "install cmaes"
+        )
+
+
 def make_sampler(sweep: SweepFile, number: int, attempt: int, *, conditional: bool) -> BaseSampler:
     """The sampler that draws a point, seeded by the sweep's seed, the point's number and the attempt.
 
@@ -42,9 +56,6 @@ def make_sampler(sweep: SweepFile, number: int, attempt: int, *, conditional: bo
         attempt: from 0; draws before this one that were refused. A sampler sure of its best point would
             draw it again for ever, so later ones are random.
         conditional: whether some parameters exist only beside some values of others.
-
-    Raises:
-        UserError: `cmaes` without its package.
     """
     words = np.random.SeedSequence([sweep.search.seed, number, attempt]).generate_state(1)
     seed = int(words[0])
@@ -63,10 +74,6 @@ def make_sampler(sweep: SweepFile, number: int, attempt: int, *, conditional: bo
     if method == "nsga2":
         return NSGAIISampler(seed=seed, population_size=_POPULATION)
     assert method == "cmaes", f"SearchConfig knows no sampler {method!r}"
-    try:
-        import cmaes  # noqa: F401, PLC0415 - only this sampler needs it
-    except ImportError as error:
-        raise UserError("search.sampler cmaes needs the cmaes package: pip install cmaes") from error
     return _ReplayedCma(seed=seed, warn_independent_sampling=False)
 
 
