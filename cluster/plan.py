@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster.samplers import check_sampler
+from cluster.schedulers import check_scheduler
 from cluster.scoring_actor import ScorerKey
 from common.errors import UserError
 from common.records import TrialRecord
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["baselines", "check_sweep", "num_trials", "scorer_keys"]
+__all__ = ["baselines", "check_sweep", "num_trials", "scorer_keys", "steps_of_a_trial"]
 
 
 def check_sweep(sweep: SweepFile) -> None:
@@ -38,6 +40,8 @@ def check_sweep(sweep: SweepFile) -> None:
         )
     if sweep.search.mode in ("grid", "random"):
         enumerate_points(sweep)
+    check_sampler(sweep)
+    check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
     for model in _values(sweep, "grpo.reward.clap.model", base.grpo.reward.clap.model):
@@ -86,6 +90,14 @@ def num_trials(sweep: SweepFile) -> int:
     else:
         points = sweep.search.trials or 0
     return points * len(sweep.seeds) + len(baselines(sweep))
+
+
+def steps_of_a_trial(sweep: SweepFile) -> int:
+    """Optimizer steps of a trial with the base configuration."""
+    from trainables.grpo import total_steps  # noqa: PLC0415 - imports torch and TRL
+
+    base = sweep.base_config()
+    return total_steps(base, len(load_rows(data_path(sweep.data.train, "train"), base.data)))
 
 
 def scorer_keys(sweep: SweepFile) -> list[ScorerKey]:
