@@ -21,11 +21,22 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["baselines", "check_sweep", "num_trials", "scorer_keys"]
+__all__ = ["baselines", "check_parts", "check_sweep", "num_trials", "scorer_keys"]
 
 
 def check_sweep(sweep: SweepFile) -> None:
     """See that every point is valid and that its models and data are there.
+
+    Raises:
+        UserError: one line about the first that is not.
+    """
+    if sweep.search.mode in ("grid", "random"):
+        enumerate_points(sweep)
+    check_parts(sweep)
+
+
+def check_parts(sweep: SweepFile) -> None:
+    """See that a sweep's models and data are there, whatever its points.
 
     Raises:
         UserError: one line about the first that is not.
@@ -36,8 +47,6 @@ def check_sweep(sweep: SweepFile) -> None:
             "base.infra.cpus_per_trial or gpus_per_trial must be > 0, got 0 for both; all trials would start "
             "at once"
         )
-    if sweep.search.mode in ("grid", "random"):
-        enumerate_points(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
     for model in _values(sweep, "grpo.reward.clap.model", base.grpo.reward.clap.model):
