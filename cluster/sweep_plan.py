@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from cluster.budget import BudgetLine, budget_lines
@@ -15,9 +14,12 @@ from common.errors import UserError
 from search_spaces.designs import enumerate_points, grid_cells, random_draws
 from search_spaces.points import point, trial_id
 from search_spaces.search_config import SearchConfig
+from trainables.data import data_path
 from trainables.steps import check_lengths, total_steps
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cluster.calibrations import Calibration
     from cluster.machine import Machine
     from cluster.prompt_lengths import Prompts
@@ -103,7 +105,7 @@ def plan_sweep(
     points = representatives(sweep) if found is None else found.points
     num_points = (sweep.search.trials or 0) if learns else len(points)
     seeds = sweep.seeds[:1] if learns else sweep.seeds
-    prompts = _Prompts(lengths)
+    prompts = _Prompts(lengths, data_path(sweep.data.train, "train"))
     trials = tuple(_planned(p, seed, prompts) for p in points for seed in seeds)
     num_trials = num_points * len(sweep.seeds)
     configs = {p.number: p.config for p in points}
@@ -167,8 +169,9 @@ def representatives(sweep: SweepFile) -> tuple[Point, ...]:
 class _Prompts:
     """The lengths, and what was learned while they were asked for."""
 
-    def __init__(self, lengths: Lengths) -> None:
+    def __init__(self, lengths: Lengths, path: Path) -> None:
         self._lengths = lengths
+        self.path = path
         self.without_tokenizer: dict[str, None] = {}
         self.beyond_context: dict[str, tuple[int, int]] = {}
         """Model to the tokens that a row needs at most, and those that it holds."""
@@ -192,7 +195,7 @@ def _planned(point: Point, seed: int, prompts: _Prompts) -> PlannedTrial:
     try:
         lengths = prompts.of(config).lengths
         steps = total_steps(config, len(lengths))
-        check_lengths(config, lengths, Path("the training data"))
+        check_lengths(config, lengths, prompts.path)
     except UserError as error:
         reason = str(error)
     return PlannedTrial(
