@@ -176,8 +176,8 @@ def test_a_sweep_over_its_budget_is_refused_in_one_line(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "vibesweep: budget.trials: the sweep must keep its budget of 5, got a plan of 6; raise it, shrink the "
-        "sweep, or add --force to run until the budget ends"
+        "vibesweep: budget.trials: the sweep must keep its budget of 5, got a plan of 6; raise it, shrink "
+        "the sweep, or add --force to run until the budget ends"
     ]
     assert not (tmp_path / "runs").exists()
 
