@@ -223,3 +223,31 @@ def test_a_smoke_run_says_what_it_leaves_out_and_has_a_folder_of_its_own(
     assert capsys.readouterr().err.splitlines()[0] == (
         "smoke: space.prompts.config_generation is dropped: the tiny policy was taught to read the vibe alone"
     )
+
+
+def test_on_a_cluster_this_machines_cost_refuses_nothing(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def reached(*_: Any, **__: Any) -> None:
+        raise UserError("reached")
+
+    monkeypatch.setattr("cluster.run_sweep", reached)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    calibrate(file)
+    file.write_text(f"{SMALL}budget: {{hours: 0.01}}\n")
+    assert run(["sweep", "run", str(file)]) == 2
+    assert capsys.readouterr().err == "vibesweep: reached\n"
+    file.write_text(f"{SMALL}budget: {{hours: 0.01, trials: 5}}\n")
+    assert run(["sweep", "run", str(file)]) == 2
+    assert "budget.trials: the sweep must keep its budget of 5" in capsys.readouterr().err
+
+
+def test_labels_with_brackets_are_shown_as_they_are(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(
+        "name: x\nbase: {base_model: tiny}\n"
+        "space: {grpo.reward.clap.bad_sounds: [['[red]', hum], ['[/x]', hiss]]}\n"
+    )
+    assert run(["sweep", "plan", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "['[red]', 'hum']" in shown
+    assert "['[/x]', 'hiss']" in shown
