@@ -113,8 +113,8 @@ def _scorer_name(key: ScorerKey | None) -> str:
 def calibration_for(key: CalibrationKey, known: Iterable[Calibration]) -> Calibration | None:
     """The measurement for a key; None where there is none.
 
-    Where only other completion lengths were measured, the nearest one's seconds are scaled with the length:
-    too much for a policy that ends before the limit, too little for none.
+    Where only other completion lengths were measured, the nearest one's seconds are scaled with the length
+    (too much for a policy that ends before the limit); the answer's key still says what was measured.
     """
     alike = [
         c
@@ -130,7 +130,6 @@ def calibration_for(key: CalibrationKey, known: Iterable[Calibration]) -> Calibr
         return nearest
     return nearest.model_copy(
         update={
-            "key": key,
             "generate_s": nearest.generate_s * scale,
             "learn_s": nearest.learn_s * scale,
         }

@@ -11,7 +11,7 @@ from cluster.plan import baselines
 from trainables.steps import num_evaluations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cluster.calibrations import Calibration, CalibrationKey
     from cluster.machine import Machine
@@ -35,6 +35,8 @@ class SweepCost:
     splits: tuple[Split, ...] = ()
     money: float | None = None
     """In the currency of `budget.price_per_gpu_hour`; None without a price."""
+    warnings: tuple[str, ...] = ()
+    """What makes it less sure."""
 
 
 def sweep_cost(
@@ -112,6 +114,20 @@ def sweep_cost(
         best=best_split(found),
         splits=tuple(found),
         money=None if price is None else price * own.gpu_hours,
+        warnings=_scaled(measured),
+    )
+
+
+def _scaled(measured: Mapping[CalibrationKey, Calibration | None]) -> tuple[str, ...]:
+    """Where the cost rests on measurements of other completion lengths."""
+    lengths = {
+        wanted.base_model: (found.key.max_completion_length, wanted.max_completion_length)
+        for wanted, found in measured.items()
+        if found is not None and found.key.max_completion_length != wanted.max_completion_length
+    }
+    return tuple(
+        f"{name} was measured with completions of up to {there} tokens; its cost is scaled to {here}"
+        for name, (there, here) in lengths.items()
     )
 
 

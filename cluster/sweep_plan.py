@@ -132,7 +132,8 @@ def plan_sweep(
         duplicates=found.duplicates if found else (),
         excluded=found.excluded if found else (),
         invalid=found.invalid if found else (),
-        warnings=_warnings(sweep, trials, found.invalid if found else (), prompts, learns=learns),
+        warnings=_warnings(sweep, trials, found.invalid if found else (), prompts, learns=learns)
+        + cost.warnings,
         cost=cost,
         budget=budget_lines(
             sweep.budget,

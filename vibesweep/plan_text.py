@@ -94,6 +94,8 @@ def print_plan(plan: SweepPlan, file: Path) -> None:
     console.print(_trials(plan) if plan.trials else _space(plan))
     if plan.trials and len({t.number for t in plan.trials}) > _MOST_ROWS:
         console.print(f"... the first {_MOST_ROWS}; --json has all")
+    infeasible = {one.number: f"point {one.number}: {one.reason}" for one in plan.trials if one.reason}
+    _list(console, "infeasible", list(infeasible.values()))
     _list(console, "equal", [f"{one.label}: runs as point {one.number}" for one in plan.duplicates])
     _list(console, "left out", [f"{_params(one.params)}: {one.reason}" for one in plan.excluded])
     _list(console, "invalid", [f"{_params(one.params)}: {one.reason}" for one in plan.invalid])
@@ -117,8 +119,7 @@ def _trials(plan: SweepPlan) -> Table:
         by_point.setdefault(trial.number, []).append(trial)
     for number, trials in list(by_point.items())[:_MOST_ROWS]:
         first = trials[0]
-        failing = next((t for t in trials if t.status != "ready"), None)
-        status = "ready" if failing is None else f"infeasible: {failing.reason}"
+        status = next((trial.status for trial in trials if trial.status != "ready"), "ready")
         depth = str(first.off_policy_depth)
         table.add_row(str(number), str(first.steps), depth, first.label, first.config_hash, status)
     return table

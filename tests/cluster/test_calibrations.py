@@ -88,7 +88,7 @@ def test_another_completion_length_is_scaled_from_the_nearest() -> None:
     assert found is not None
     # 256 / 128 = 2 times the seconds of a rollout; scoring and evaluating stay.
     assert (found.generate_s, found.learn_s, found.score_s, found.evaluation_generate_s) == (2, 4, 3, 4)
-    assert found.key == key(**{path: 256})
+    assert found.key == key(**{path: 128})
 
 
 def test_the_file_keeps_the_newest_of_each_key(tmp_path: Path) -> None:

@@ -162,6 +162,17 @@ def test_evaluations_on_the_way_cost_too(make_sweep: Any) -> None:
     assert cost.trial.evaluations == 4  # at 0, 2, 4 and 5
 
 
+def test_a_cost_from_another_completion_length_says_so(make_sweep: Any) -> None:
+    known = measured(make_sweep(base=SMALL | {"grpo.max_completion_length": 512}))
+    made = plan(make_sweep(base=SMALL), known)
+    assert made.cost.trial is not None
+    # 4 completions x 0.5 s x 1024 / 512
+    assert made.cost.trial.generation_s == 4
+    assert made.warnings == (
+        "tiny was measured with completions of up to 512 tokens; its cost is scaled to 1024",
+    )
+
+
 def test_a_machine_that_is_too_small_is_said(make_sweep: Any) -> None:
     sweep = make_sweep(base=SMALL | {"infra.gpus_per_trial": 1})
     assert plan(sweep, measured(sweep)).cost.unknown == (

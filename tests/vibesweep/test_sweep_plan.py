@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -251,3 +252,17 @@ def test_labels_with_brackets_are_shown_as_they_are(file: Path, capsys: pytest.C
     shown = capsys.readouterr().out
     assert "['[red]', 'hum']" in shown
     assert "['[/x]', 'hiss']" in shown
+
+
+def test_a_point_that_cannot_train_is_listed_with_its_tokens(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("name: x\nbase: {base_model: tiny}\nspace: {data.max_seq_length: [256, 4096]}\n")
+    plan = planned(capsys, str(file))
+    assert [trial["status"] for trial in plan["trials"]] == ["infeasible", "ready"]
+    assert "must fit data.max_seq_length 256, got" in plan["trials"][0]["reason"]
+    assert run(["sweep", "plan", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(
+        r"infeasible\n  point 0: .* got \d+ prompt tokens \+ grpo.max_completion_length 1024", shown
+    )
