@@ -64,8 +64,10 @@ def sort_into_arms(
 ) -> tuple[list[Arm], list[Unranked]]:
     """Put the seeds of each configuration together.
 
-    A trial that has not ended is left out. A finished trial whose last evaluation is not in the ledger
-    counts as failed: an earlier evaluation would stand for another policy.
+    A trial that has not ended is left out, and so is a configuration with a seed that the scheduler stopped:
+    its last evaluation is not the outcome of its training, and the other seeds alone would flatter it. A
+    finished trial whose last evaluation is not in the ledger counts as failed: an earlier evaluation would
+    stand for another policy.
     """
     last = evaluations.last_steps()
     configurations: dict[tuple[str, str], list[StoredTrial]] = defaultdict(list)
@@ -75,6 +77,8 @@ def sort_into_arms(
 
     arms, unranked = [], []
     for members in configurations.values():
+        if any(trial.was_stopped for trial in members):
+            continue
         keys: dict[int, EvaluationKey] = {}
         reasons = {}
         for trial in members:

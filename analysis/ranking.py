@@ -70,6 +70,8 @@ class Ranking:
     """Whether the trials' intervals cover the variation between training seeds."""
     num_running: int
     """Trials that have not ended."""
+    num_stopped: int
+    """Trials that the sweep's scheduler stopped; their configurations are not ranked."""
     num_torn_files: int
     scorers: tuple[str, ...]
     """Scorer and renderer of the held-out rows; scores of two kinds cannot be compared."""
@@ -119,6 +121,7 @@ def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ra
         unranked=tuple(unranked),
         covers_seeds=any(len(arm.seeds) > 1 for arm in trials),
         num_running=sum(trial.result is None for trial in sweep.trials),
+        num_stopped=sum(trial.was_stopped for trial in sweep.trials),
         num_torn_files=len(sweep.torn_files),
         scorers=_scorers(sweep),
     )

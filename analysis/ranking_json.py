@@ -32,6 +32,7 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
         "covers_seeds": ranking.covers_seeds,
         "rows": [_row(row) for row in ranking.rows],
         "best_vs_untrained": _best_vs_untrained(ranking),
+        "num_stopped": ranking.num_stopped,
         "unranked": [entry._asdict() for entry in ranking.unranked],
         "summary": summary(ranking),
         "warnings": warnings(ranking),

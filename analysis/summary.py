@@ -90,6 +90,11 @@ def warnings(ranking: Ranking) -> list[str]:
         found.append(f"Scores of different scorers cannot be compared: {'; '.join(ranking.scorers)}.")
     if alone := len(configurations) - ranking.num_compared:
         found.append(f"No untrained policy to compare {_count(alone, 'configuration')} with.")
+    if ranking.num_stopped:
+        found.append(
+            f"Not ranked: the configurations of {_count(ranking.num_stopped, 'trial')} that the scheduler "
+            "stopped early."
+        )
     found += [f"Not ranked: {entry.label} ({entry.reason})." for entry in ranking.unranked]
     left_out = {
         "failed seed": sum(row.num_failed for row in ranking.rows),

@@ -39,6 +39,11 @@ class StoredTrial:
     result: ResultRecord | None
     """None while the trial has not ended."""
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the sweep's scheduler ended it before its last step."""
+        return self.result is not None and self.result.status == "stopped"
+
 
 @dataclass(frozen=True)
 class Sweep:

@@ -1,64 +1,121 @@
-"""What a plan comes to against the sweep's budget."""
+"""What a sweep has cost over all its drivers, and whether it may start another trial."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, Final
 
-from common.errors import UserError
+from ray.tune import Callback
+
+from common.model import FrozenModel
+from common.records import write_text_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
-    from search_spaces.search_config import BudgetConfig
+    from ray.tune.experiment import Trial
 
-__all__ = ["BudgetLine", "budget_lines", "refuse_over_budget"]
+    from search_spaces.sweep_file import SweepFile
 
-Limit = Literal["trials", "hours", "gpu_hours", "money"]
+__all__ = ["SPENT_FILE", "Budget", "BudgetCallback", "SpentRecord"]
 
-
-class BudgetLine(NamedTuple):
-    """One limit and what is planned."""
-
-    name: Limit
-    limit: float
-    planned: float | None
-    """None where the cost is not known."""
-
-    @property
-    def status(self) -> Literal["within", "over", "unknown"]:
-        """Whether the plan keeps the limit; the limit itself is within."""
-        if self.planned is None:
-            return "unknown"
-        return "within" if self.planned <= self.limit else "over"
+SPENT_FILE: Final = "spent.json"
+_WRITE_EVERY_S: Final = 5.0
+"""What a killed driver forgets of its time, at most."""
 
 
-def budget_lines(
-    budget: BudgetConfig,
-    *,
-    trials: int,
-    hours: float | None,
-    gpu_hours: float | None,
-    money: float | None,
-) -> tuple[BudgetLine, ...]:
-    """The limits that the sweep has, each with what is planned; None for a cost that is not known."""
-    planned: dict[Limit, float | None] = {
-        "trials": trials,
-        "hours": hours,
-        "gpu_hours": gpu_hours,
-        "money": money,
-    }
-    return tuple(
-        BudgetLine(name, limit, amount)
-        for name, amount in planned.items()
-        if (limit := getattr(budget, name)) is not None
-    )
+class SpentRecord(FrozenModel):
+    """What the sweep has cost so far, by all its drivers."""
+
+    hours: float = 0.0
+    """Wall-clock hours of the drivers."""
+    gpu_hours: float = 0.0
+    """Hours of GPUs held by trials and scorers."""
+
+    def write(self, directory: Path) -> None:
+        """Write `spent.json` into the sweep directory, atomically."""
+        write_text_atomically(directory / SPENT_FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> SpentRecord:
+        """The record in a sweep directory; nothing spent where there is none."""
+        path = directory / SPENT_FILE
+        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
 
 
-def refuse_over_budget(lines: Sequence[BudgetLine]) -> None:
-    """Raise UserError at the first limit that the plan goes over."""
-    for line in lines:
-        if line.status == "over":
-            raise UserError(
-                f"budget.{line.name}: the sweep must keep its budget of {line.limit:g}, got a plan of "
-                f"{line.planned:.4g}; raise it, shrink the sweep, or add --force to run until the budget ends"
+class Budget:
+    """Adds up hours while a driver works, and compares them with the sweep's limits.
+
+    At a limit no more trials start; those that run go to their end, so the last ones may pass it.
+    """
+
+    def __init__(self, sweep: SweepFile, directory: Path) -> None:
+        """
+        Args:
+            sweep: its limits, and the GPUs that its trials and scorers hold.
+            directory: the sweep's.
+        """
+        self._limits = sweep.budget
+        self._directory = directory
+        self._gpus_per_trial = sweep.base_config().infra.gpus_per_trial
+        self._gpus_of_scorers = sweep.resources.scorers * sweep.resources.gpus_per_scorer
+        self._spent = SpentRecord.read(directory)
+        self._since: float | None = None
+        self._written = 0.0
+
+    def tick(self, num_running: int, *, now: float | None = None) -> None:
+        """Count the time since the last tick, in which so many trials held their GPUs.
+
+        Args:
+            num_running: trials and baselines at work.
+            now: seconds of a clock that only goes forward; the machine's where not given.
+        """
+        now = time.monotonic() if now is None else now
+        if self._since is not None:
+            hours = (now - self._since) / 3600
+            gpus = num_running * self._gpus_per_trial + self._gpus_of_scorers
+            self._spent = SpentRecord(
+                hours=self._spent.hours + hours, gpu_hours=self._spent.gpu_hours + hours * gpus
             )
+            if now - self._written >= _WRITE_EVERY_S:
+                self.save()
+                self._written = now
+        self._since = now
+
+    def save(self) -> None:
+        """Store what was spent."""
+        self._spent.write(self._directory)
+
+    def passed_by_another(self, num_started: int) -> str | None:
+        """The limit that leaves no room for one more trial, in words; None where there is room.
+
+        Args:
+            num_started: trials of the sweep so far, each seed counted, without the baselines.
+        """
+        limits, spent = self._limits, self._spent
+        if limits.trials is not None and num_started >= limits.trials:
+            return f"budget.trials {limits.trials}: {num_started} trials were started"
+        if limits.hours is not None and spent.hours >= limits.hours:
+            return f"budget.hours {limits.hours:g}: {spent.hours:.2f} hours have passed"
+        if limits.gpu_hours is not None and spent.gpu_hours >= limits.gpu_hours:
+            return f"budget.gpu_hours {limits.gpu_hours:g}: {spent.gpu_hours:.2f} were used"
+        if limits.money is not None:
+            assert limits.price_per_gpu_hour is not None, "BudgetConfig requires it"
+            cost = spent.gpu_hours * limits.price_per_gpu_hour
+            if cost >= limits.money:
+                return f"budget.money {limits.money:g}: {cost:.2f} were spent"
+        return None
+
+
+class BudgetCallback(Callback):  # type: ignore[misc]  # Ray has no types
+    """Lets the budget's clock tick with Tune's loop."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its Tuner for a restore that never comes."""
+        return {}
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._budget.tick(sum(trial.status == "RUNNING" for trial in trials))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster.samplers import check_sampler
+from cluster.schedulers import check_scheduler
 from cluster.scoring_actor import ScorerKey
 from common.errors import UserError
 from common.records import TrialRecord
@@ -13,6 +15,7 @@ from search_spaces.axes import GridAxis
 from search_spaces.designs import enumerate_points
 from search_spaces.points import untrained_points
 from trainables.data import data_path, held_out_rows, load_rows
+from trainables.steps import total_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["baselines", "check_parts", "check_sweep", "num_trials", "scorer_keys"]
+__all__ = ["baselines", "check_parts", "check_sweep", "num_trials", "scorer_keys", "steps_of_a_trial"]
 
 
 def check_sweep(sweep: SweepFile) -> None:
@@ -47,6 +50,8 @@ def check_parts(sweep: SweepFile) -> None:
             "base.infra.cpus_per_trial or gpus_per_trial must be > 0, got 0 for both; all trials would start "
             "at once"
         )
+    check_sampler(sweep)
+    check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
     for model in _values(sweep, "grpo.reward.clap.model", base.grpo.reward.clap.model):
@@ -95,6 +100,12 @@ def num_trials(sweep: SweepFile) -> int:
     else:
         points = sweep.search.trials or 0
     return points * len(sweep.seeds) + len(baselines(sweep))
+
+
+def steps_of_a_trial(sweep: SweepFile) -> int:
+    """Optimizer steps of a trial with the base configuration."""
+    base = sweep.base_config()
+    return total_steps(base, len(load_rows(data_path(sweep.data.train, "train"), base.data)))
 
 
 def scorer_keys(sweep: SweepFile) -> list[ScorerKey]:

@@ -63,6 +63,7 @@ class SweepDisplay:
         self._done = 0
         self._done_before = 0
         self._failed = 0
+        self._stopped = 0
         self._best: tuple[float, str] | None = None
         self._running: dict[str, _Running] = {}
         self._status = ""
@@ -98,6 +99,10 @@ class SweepDisplay:
             self._status = text
         if text and not self._console.is_terminal:
             self._line(f"{self._name}: {text}")
+
+    def say(self, text: str) -> None:
+        """One line about the sweep as a whole."""
+        self._line(f"{self._name}: {text}")
 
     def already_done(self, record: TrialRecord, result: ResultRecord) -> None:
         """Count a trial of an earlier driver."""
@@ -135,13 +140,17 @@ class SweepDisplay:
         seconds = time.monotonic() - running.started if running else result.seconds
         failed = result.status == "failed"
         outcome = f"failed: {result.reason}" if failed else f"objective {_number(result.objective)}"
+        if result.status == "stopped":
+            outcome = f"stopped by the scheduler at step {result.steps}, {outcome}"
         if failed or not self._console.is_terminal:
             self._line(f"{record.trial_id} ended after {seconds:.0f} s: {outcome} | {summary}")
 
     def _count(self, record: TrialRecord, result: ResultRecord) -> None:
         self._done += 1
         self._failed += result.status == "failed"
-        if record.kind != "trial" or result.objective is None:
+        self._stopped += result.status == "stopped"
+        # What a stopped trial would have ended with is not known.
+        if record.kind != "trial" or result.objective is None or result.status != "finished":
             return
         if self._best is None or result.objective > self._best[0]:
             self._best = (result.objective, f"{record.label}, seed {record.seed}")
@@ -152,6 +161,8 @@ class SweepDisplay:
         parts = [f"{self._done}/{self._total} trials"]
         if self._failed:
             parts.append(f"{self._failed} failed")
+        if self._stopped:
+            parts.append(f"{self._stopped} stopped early")
         parts.append(f"{_duration(now - self._started)} elapsed")
         # Trials of one sweep take about as long as each other. Baselines take less, so this is too short
         # while they are most of what is done.

@@ -7,21 +7,24 @@ before its trial is suggested, and a new driver rebuilds the searcher from the r
 from __future__ import annotations
 
 from collections import deque
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.search import Searcher
 
+from cluster.point_outcome import EndedSeed, point_outcome
+from cluster.study import KnownPoint
 from common.objective import OBJECTIVE_NAME
-from common.records import TRIAL_FILE, ResultRecord, TrialRecord
+from common.records import TRIAL_FILE, EvaluationsRecord, ResultRecord, TrialRecord
 from search_spaces.points import trial_id as trial_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from cluster.proposals import Proposals
+    from common.training_config import TrainingConfig
     from search_spaces.points import Point
+    from search_spaces.sweep_file import SweepFile
 
 __all__ = ["CRASH_FILE", "SweepSearcher"]
 
@@ -30,26 +33,42 @@ CRASH_FILE: Final = "crash.txt"
 
 
 class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
-    """Queues trials, and tells the proposals a point's mean objective when its last seed has ended."""
+    """Queues trials, and tells the proposals how a point did when its last seed has ended."""
 
     def __init__(
-        self, trials: Path, baselines: Iterable[TrialRecord], proposals: Proposals, seeds: Sequence[int]
+        self,
+        sweep: SweepFile,
+        trials: Path,
+        baselines: Iterable[TrialRecord],
+        proposals: Proposals,
+        *,
+        over_budget: Callable[[int], str | None] = lambda _: None,
+        watch: Callable[[KnownPoint], None] = lambda _: None,
     ) -> None:
         """Rebuild from what `trials` holds.
 
         Args:
+            sweep: its seeds, its scheduler's evaluations, its objective's floor.
             trials: the sweep's `trials` folder.
             baselines: what runs before the first point.
             proposals: chooses the points.
-            seeds: every point runs with each of them.
+            over_budget: given the number of trials started so far, baselines left out, the limit that
+                would be passed by one more; None while there is none.
+            watch: told about every point when it is known and when it has ended.
         """
         super().__init__(metric=OBJECTIVE_NAME, mode="max")
+        self._sweep = sweep
         self._trials = trials
         self._proposals = proposals
-        self._seeds = seeds
+        self._seeds = sweep.seeds
+        self._over_budget = over_budget
+        self._watch = watch
         self._queue: deque[TrialRecord] = deque()
         self._running: dict[str, TrialRecord] = {}
-        self._open: dict[int, dict[int, ResultRecord]] = {}
+        self._open: dict[int, dict[int, EndedSeed]] = {}
+        self._num_started = 0
+        self.stopped_by: str | None = None
+        """The limit of the budget that ended the sweep before its last trial."""
         for record in baselines:
             if ResultRecord.read(trials / record.trial_id) is None:
                 record.write(trials / record.trial_id)
@@ -58,26 +77,39 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
 
     def has_work(self) -> bool:
         """Whether there is a trial to suggest; the next point is proposed and recorded if it is needed."""
+        if self._queue and self._queue[0].kind != "trial":
+            return True
+        limit = self._over_budget(self._num_started)
+        # Also where the budget is spent: a sweep that has no point left was not cut short by it.
         if not self._queue and (point := self._proposals.propose()):
             self._add_point(point)
+        if self._queue and limit is not None:
+            self.stopped_by = limit
+            return False
         return bool(self._queue)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial for Tune's `trial_id`: `{"trial_id": ours}`; FINISHED when there is no more."""
+        """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more."""
         if not self.has_work():
             return str(Searcher.FINISHED)
         record = self._running[trial_id] = self._queue.popleft()
-        return {"trial_id": record.trial_id}
+        self._num_started += record.kind == "trial"
+        return {"trial_id": record.trial_id, "kind": record.kind}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """A trial ended for good. Its own result file counts; what left none has crashed too often."""
+        """A trial ended for good. Its own result file counts.
+
+        What left none has crashed too often if Tune calls it an error, and else was stopped by the scheduler.
+        """
         record = self._running.pop(trial_id)
         folder = self._trials / record.trial_id
         outcome = ResultRecord.read(folder)
         if outcome is None:
-            outcome = ResultRecord(status="failed", reason=_crash_reason(folder))
+            outcome = (None if error else _stopped(folder)) or ResultRecord(
+                status="failed", reason=_crash_reason(folder)
+            )
             outcome.write(folder)
         if record.kind == "trial":
             self._seed_ended(record, outcome)
@@ -105,16 +137,28 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
                 params=dict(point.params),
                 seed=seed,
                 config_hash=point.config_hash,
-                config=point.config.model_copy(update={"seed": seed}),
+                config=self._as_run(point.config, seed),
+                sampler=dict(self._proposals.notes(point.number)),
             )
         )
+        self._watch(KnownPoint(point.number, point.params))
+
+    def _as_run(self, config: TrainingConfig, seed: int) -> TrainingConfig:
+        """A point's configuration with a seed, evaluated as often as the scheduler asks for."""
+        update: dict[str, Any] = {"seed": seed}
+        if self._sweep.scheduler.eval_steps is not None:
+            update["logging"] = config.logging.model_copy(
+                update={"eval_steps": self._sweep.scheduler.eval_steps}
+            )
+        return config.model_copy(update=update)
 
     def _restore_points(self) -> None:
         """Take in every point that an earlier driver proposed; what has not ended runs again first."""
         records = [TrialRecord.read(path.parent) for path in self._trials.glob(f"*/{TRIAL_FILE}")]
         points = {record.number: record for record in records if record.kind == "trial"}
         for number, record in sorted(points.items()):
-            self._proposals.restore(number, record.params)
+            self._proposals.restore(number, record.params, record.sampler)
+            self._watch(KnownPoint(number, record.params))
             self._queue_seeds(record)
 
     def _queue_seeds(self, record: TrialRecord) -> None:
@@ -134,15 +178,29 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
                 one.write(folder)
                 self._queue.append(one)
             else:
+                self._num_started += 1
                 self._seed_ended(one, outcome)
 
     def _seed_ended(self, record: TrialRecord, outcome: ResultRecord) -> None:
-        """Tell the point's mean over its finished seeds once all of them have ended."""
-        outcomes = self._open[record.number]
-        outcomes[record.seed] = outcome
-        if len(outcomes) == len(self._seeds):
-            finished = [o.objective for o in outcomes.values() if o.objective is not None]
-            self._proposals.tell(record.number, fmean(finished) if finished else None)
+        """Tell how the point did once all of its seeds have ended."""
+        seeds = self._open[record.number]
+        evaluations = EvaluationsRecord.read(self._trials / record.trial_id)
+        seeds[record.seed] = EndedSeed(outcome, evaluations)
+        if len(seeds) == len(self._seeds):
+            known = point_outcome(
+                [seeds[seed] for seed in self._seeds], audio_floor=self._sweep.objective.audio_floor
+            )
+            self._proposals.tell(record.number, known)
+            self._watch(KnownPoint(record.number, record.params, known))
+
+
+def _stopped(folder: Path) -> ResultRecord | None:
+    """The result of a trial that its scheduler stopped, at its last evaluation; None without any."""
+    evaluations = EvaluationsRecord.read(folder)
+    if not evaluations.objectives:
+        return None
+    step, objective = max(evaluations.objectives.items())
+    return ResultRecord(status="stopped", objective=objective, steps=step, seconds=evaluations.seconds)
 
 
 def _crash_reason(folder: Path) -> str:

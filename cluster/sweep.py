@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from ray import tune
 from rich.console import Console
 
-from cluster.plan import baselines, check_sweep, num_trials, scorer_keys
+from cluster.budget import Budget, BudgetCallback
+from cluster.mirror import Mirror, opened_mirror
+from cluster.plan import baselines, check_sweep, num_trials, scorer_keys, steps_of_a_trial
 from cluster.pool import ScoringPool
 from cluster.progress import ProgressCallback, SweepDisplay
 from cluster.proposals import proposals_for
+from cluster.schedulers import make_scheduler, replay
 from cluster.search import SweepSearcher
 from cluster.session import check_capacity, ray_session, trial_resources
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
 from cluster.trainable import SweepTask, TrialCode, run_in_tune
+from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
 
@@ -45,6 +49,10 @@ class SweepOutcome(NamedTuple):
     failed: tuple[FailedTrial, ...]
     was_done: bool
     """Whether nothing was left to run."""
+    num_stopped: int = 0
+    """Trials that the scheduler stopped."""
+    stopped_by: str | None = None
+    """The limit of the budget that was reached before the last trial; what is there is kept."""
 
 
 def run_sweep(
@@ -71,22 +79,40 @@ def run_sweep(
         ClusterError: the scorers do not start, or trials were lost.
     """
     check_sweep(sweep)
+    earlier = (None if overwrite else EarlierPoints.read(directory)) or earlier_points(sweep)
+    record = sweep_record(sweep)
     trials = directory / "trials"
-    with claimed(directory, sweep_record(sweep), overwrite=overwrite):
+    with (
+        claimed(directory, record, overwrite=overwrite),
+        opened_mirror(sweep, record.fingerprint) as mirror,
+    ):
+        if sweep.search.warm_start:
+            earlier.write(directory)
         if retry_failed:
             _forget_failures(trials)
-        searcher = SweepSearcher(trials, baselines(sweep), proposals_for(sweep), sweep.seeds)
-        was_done = not searcher.has_work()
-        if not was_done:
+        budget = Budget(sweep, directory)
+        searcher = SweepSearcher(
+            sweep,
+            trials,
+            baselines(sweep),
+            proposals_for(sweep, earlier.known(sweep)),
+            over_budget=budget.passed_by_another,
+            watch=mirror.take_in,
+        )
+        was_done = not searcher.has_work() and searcher.stopped_by is None
+        if not was_done and searcher.stopped_by is None:
+            say = (console or Console(stderr=True)).print
+            for line in earlier.lines:
+                say(f"{sweep.name}: {line}", markup=False, highlight=False, soft_wrap=True)
             try:
-                _run(sweep, directory, searcher, code, console)
+                _run(sweep, directory, searcher, budget=budget, mirror=mirror, code=code, console=console)
             except KeyboardInterrupt:
                 (console or Console(stderr=True)).print(
                     f"stopped; what has ended is kept, go on with: vibesweep sweep resume {directory}",
                     soft_wrap=True,
                 )
                 raise
-        return _outcome(directory, was_done=was_done)
+        return _outcome(directory, was_done=was_done, stopped_by=searcher.stopped_by)
 
 
 def resume_sweep(
@@ -106,9 +132,18 @@ def resume_sweep(
 
 
 def _run(
-    sweep: SweepFile, directory: Path, searcher: SweepSearcher, code: TrialCode, console: Console | None
+    sweep: SweepFile,
+    directory: Path,
+    searcher: SweepSearcher,
+    *,
+    budget: Budget,
+    mirror: Mirror,
+    code: TrialCode,
+    console: Console | None,
 ) -> None:
     with SweepDisplay(sweep.name, num_trials(sweep), console) as display:
+        mirror.say = display.say
+        budget.tick(0)
         for record, result in _stored_results(directory):
             display.already_done(record, result)
         display.status("starting Ray")
@@ -131,13 +166,22 @@ def _run(
                 )
                 # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
                 with redirect_stdout(StringIO()):
-                    _tuner(sweep, task, searcher, display).fit()
+                    _tuner(sweep, task, searcher, budget, display).fit()
             finally:
+                budget.tick(0)
+                budget.save()
                 pool.shutdown()
 
 
-def _tuner(sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, display: SweepDisplay) -> tune.Tuner:
+def _tuner(
+    sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, budget: Budget, display: SweepDisplay
+) -> tune.Tuner:
     infra = sweep.base_config().infra
+    trials = Path(task.directory) / "trials"
+    scheduler = None
+    if sweep.scheduler.type != "none":
+        scheduler = make_scheduler(sweep.scheduler, steps_of_a_trial(sweep))
+        replay(scheduler, trials)
     return tune.Tuner(
         tune.with_resources(
             tune.with_parameters(run_in_tune, task=task),
@@ -145,6 +189,7 @@ def _tuner(sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, display: 
         ),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
+            scheduler=scheduler,
             num_samples=-1,
             max_concurrent_trials=sweep.resources.max_concurrent_trials,
             reuse_actors=True,
@@ -154,7 +199,7 @@ def _tuner(sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, display: 
             name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
             storage_path=str(Path(task.directory) / "tune"),
             failure_config=tune.FailureConfig(max_failures=infra.max_retries),
-            callbacks=[ProgressCallback(display, Path(task.directory) / "trials")],
+            callbacks=[ProgressCallback(display, trials), BudgetCallback(budget)],
             verbose=0,
         ),
     )
@@ -172,19 +217,21 @@ def _stored_results(directory: Path) -> list[tuple[TrialRecord, ResultRecord]]:
     return [(TrialRecord.read(folder), result) for folder in folders if (result := ResultRecord.read(folder))]
 
 
-def _outcome(directory: Path, *, was_done: bool) -> SweepOutcome:
+def _outcome(directory: Path, *, was_done: bool, stopped_by: str | None) -> SweepOutcome:
     """Count how the trials ended.
 
     Raises:
-        ClusterError: some have not.
+        ClusterError: some have not, though the budget would have let them.
     """
     ended = _stored_results(directory)
     lost = len(list(directory.glob(f"trials/*/{TRIAL_FILE}"))) - len(ended)
-    if lost:
+    if lost and stopped_by is None:
         raise ClusterError(f"{lost} trials have not ended; run `vibesweep sweep resume {directory}`")
     failed = tuple(
         FailedTrial(record.trial_id, record.label, result.reason or "no reason given")
         for record, result in ended
         if result.status == "failed"
     )
-    return SweepOutcome(directory, len(ended) - len(failed), failed, was_done)
+    num_stopped = sum(result.status == "stopped" for _, result in ended)
+    num_finished = len(ended) - len(failed) - num_stopped
+    return SweepOutcome(directory, num_finished, failed, was_done, num_stopped, stopped_by)

@@ -119,6 +119,9 @@ def claimed(directory: Path, record: SweepRecord, *, overwrite: bool) -> Iterato
         if overwrite or not (directory / SWEEP_RECORD).is_file():
             _clear(directory)
             record.write(directory)
+        elif (stored := stored_sweep(directory)).sweep != record.sweep:
+            # The same search with another budget, say; versions and revision stay those of its start.
+            stored.model_copy(update={"sweep": record.sweep}).write(directory)
         try:
             yield
         except BaseException:

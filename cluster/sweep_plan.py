@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from cluster.budget import BudgetLine, budget_lines
 from cluster.plan import baselines
+from cluster.planned_budget import BudgetLine, budget_lines
 from cluster.sweep_cost import SweepCost, sweep_cost
 from common.errors import UserError
 from search_spaces.designs import enumerate_points, grid_cells, random_draws

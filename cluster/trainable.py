@@ -13,7 +13,8 @@ from cluster.pool import PoolBackend
 from cluster.scoring_actor import ScorerKey
 from cluster.search import CRASH_FILE
 from common.errors import TrialError, UserError
-from common.records import ResultRecord, TrialRecord
+from common.objective import OBJECTIVE_NAME
+from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from rewards import Scorer, load_callable
 from trainables.spec import Progress, TrialSpec
 
@@ -93,9 +94,11 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
 
     infra = record.config.infra
     deadline_s = infra.timeout_hours * 3600
+    evaluations = Evaluations(folder)
 
     def report(progress: Progress) -> None:
-        tune.report(progress._asdict())
+        # A scheduler that stops the trial raises SystemExit in here, which nothing may catch.
+        tune.report(progress._asdict() | evaluations.taken_in(progress))
         if progress.seconds > deadline_s:
             raise TrialError(
                 f"a trial must end within infra.timeout_hours = {infra.timeout_hours:g}, got "
@@ -105,6 +108,29 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
     reward_key = ScorerKey.of_reward(record.config.grpo.reward)
     training = Scorer(_backend(reward_key, task) if reward_key else None)
     load_callable(task.code.trial)(spec, training, evaluation, report)
+
+
+class Evaluations:
+    """Keeps what a trial was worth at each evaluation, and says which ones its scheduler is to see."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._record = EvaluationsRecord.read(folder)
+        self._last: int | None = None
+
+    def taken_in(self, progress: Progress) -> dict[str, float]:
+        """The objective under the scheduler's name where this report brings a new evaluation, else nothing.
+
+        Later reports repeat the objective at other steps. The untrained policy and the end of a trial are
+        no reason to stop it.
+        """
+        step, objective = progress.objective_step, progress.objective
+        if step is None or objective is None or step == self._last:
+            return {}
+        self._last = step
+        self._record = self._record.with_evaluation(step, objective, progress.seconds)
+        self._record.write(self._folder)
+        return {OBJECTIVE_NAME: objective} if 0 < step < progress.total_steps else {}
 
 
 def _backend(key: ScorerKey, task: SweepTask) -> AudioBackend:

@@ -1,9 +1,14 @@
-"""What a trial's folder says about it: `trial.json` at its start, `result.json` at its end."""
+"""What a trial's folder says about it: `trial.json` at its start, `result.json` at its end.
+
+Between them `evaluations.json` has what it was worth so far.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import Field
 
 from common.ledger import RowKind
 from common.model import FrozenModel
@@ -12,10 +17,19 @@ from common.training_config import TrainingConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["RESULT_FILE", "TRIAL_FILE", "ResultRecord", "TrialRecord", "write_text_atomically"]
+__all__ = [
+    "EVALUATIONS_FILE",
+    "RESULT_FILE",
+    "TRIAL_FILE",
+    "EvaluationsRecord",
+    "ResultRecord",
+    "TrialRecord",
+    "write_text_atomically",
+]
 
 TRIAL_FILE: Final = "trial.json"
 RESULT_FILE: Final = "result.json"
+EVALUATIONS_FILE: Final = "evaluations.json"
 
 
 class TrialRecord(FrozenModel):
@@ -33,6 +47,8 @@ class TrialRecord(FrozenModel):
     config_hash: str
     config: TrainingConfig
     """The resolved configuration, as it runs."""
+    sampler: dict[str, int] = Field(default_factory=dict)
+    """What the sampler noted when it drew the point, such as its generation."""
 
     def write(self, directory: Path) -> None:
         """Write `trial.json` into the trial's folder, atomically."""
@@ -47,15 +63,17 @@ class TrialRecord(FrozenModel):
 class ResultRecord(FrozenModel):
     """How a trial ended. The numbers are a digest for progress displays; rankings read the ledger."""
 
-    status: Literal["finished", "failed"]
+    status: Literal["finished", "stopped", "failed"]
+    """`stopped`: by the sweep's scheduler, before its last step."""
     objective: float | None = None
-    """Mean held-out objective at the last step; None for a failed trial."""
+    """Mean held-out objective at `steps`; None for a failed trial."""
     validity: float | None = None
     """Share of the held-out completions that are whole contract-valid payloads."""
     audio_over_valid: float | None = None
     """Mean audio component of the renderable held-out completions."""
     unscored_share: float = 0.0
     steps: int = 0
+    """Optimizer steps taken; of a stopped trial, at its last evaluation."""
     seconds: float = 0.0
     reason: str | None = None
     """Why it failed."""
@@ -69,6 +87,29 @@ class ResultRecord(FrozenModel):
         """The record in a trial's folder; None while the trial has not ended."""
         path = directory / RESULT_FILE
         return cls.model_validate_json(path.read_text()) if path.is_file() else None
+
+
+class EvaluationsRecord(FrozenModel):
+    """A trial's held-out evaluations so far: what a scheduler has seen of it."""
+
+    objectives: dict[int, float] = Field(default_factory=dict)
+    """Optimizer step to mean held-out objective; step 0 is before training."""
+    seconds: float = 0.0
+    """Wall-clock seconds at the last one since its process took up the trial."""
+
+    def write(self, directory: Path) -> None:
+        """Write `evaluations.json` into the trial's folder, atomically."""
+        write_text_atomically(directory / EVALUATIONS_FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> EvaluationsRecord:
+        """The record in a trial's folder; an empty one where there is none."""
+        path = directory / EVALUATIONS_FILE
+        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
+
+    def with_evaluation(self, step: int, objective: float, seconds: float) -> EvaluationsRecord:
+        """The record with one evaluation more; one of a step that is run again replaces the first."""
+        return EvaluationsRecord(objectives=self.objectives | {step: objective}, seconds=seconds)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -33,6 +33,8 @@ _REPLACED: Final[Mapping[str, Any]] = {
     "grpo.reward.clap.model": "tiny",
     "grpo.reward.clap.device": "auto",
     "logging.wandb_project": None,
+    "logging.save_strategy": "steps",
+    "logging.save_steps": 1,
     "infra.gpu_type": None,
     "infra.gpus_per_trial": 0.0,
     "infra.cpus_per_trial": 1.0,

@@ -97,6 +97,10 @@ class LedgerWriter:
         """Write one evaluation."""
         write_part(self._part("held-out", step), rows)
 
+    def has_held_out(self, step: int) -> bool:
+        """Whether the evaluation at a step has been written."""
+        return self._part("held-out", step).is_file()
+
     def add_rollouts(self, rows: Sequence[LedgerRow]) -> None:
         """Keep rollouts until the next `write_rollouts`."""
         self._rollouts += rows

@@ -52,6 +52,8 @@ class Progress(NamedTuple):
     """Latest held-out objective; None before the first evaluation."""
     seconds: float
     """Wall-clock seconds since this process took up the trial."""
+    objective_step: int | None = None
+    """The step that `objective` was measured at."""
 
 
 class TrialResult(NamedTuple):

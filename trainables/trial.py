@@ -105,6 +105,10 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
                 watch.evaluate(policy, 0)
                 trainer.train()
             elif checkpoint.step < steps:
+                if watch.is_due(checkpoint.step) and not ledger.has_held_out(checkpoint.step):
+                    # It was killed after the checkpoint and before the evaluation.
+                    restore_adapter(trainer.model, checkpoint.path)
+                    watch.evaluate(policy, checkpoint.step)
                 trainer.train(resume_from_checkpoint=str(checkpoint.path))
             else:
                 # The trainer would take one more step before it saw that there is none left.
@@ -155,11 +159,13 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._started = started
         self._reward: float | None = None
         self._objective: float | None = None
+        self._objective_step: int | None = None
 
     def evaluate(self, policy: Policy, step: int) -> Evaluation:
         """Evaluate the policy as it is at a step."""
         evaluation = self._held_out.evaluate(policy, step)
         self._objective = evaluation.objective
+        self._objective_step = step
         self._curves.add_evaluation(step, evaluation)
         self._tell(step)
         return evaluation
@@ -170,8 +176,19 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         step = state.global_step
         assert state.max_steps == self._steps
         check_finite(model, step)
-        if self._eval_steps and step % self._eval_steps == 0 and step < self._steps:
+        # A trial may be stopped, or sent to wait, by the report of an evaluation: its checkpoint comes first.
+        if self.is_due(step) and not control.should_save:
             self.evaluate(Policy(model, processing_class), step)
+
+    def on_save(
+        self, args: Any, state: Any, control: Any, *, model: Any, processing_class: Any, **_: Any
+    ) -> None:
+        if self.is_due(state.global_step):
+            self.evaluate(Policy(model, processing_class), state.global_step)
+
+    def is_due(self, step: int) -> bool:
+        """Whether the policy is evaluated at this step while it trains."""
+        return bool(self._eval_steps) and 0 < step < self._steps and step % self._eval_steps == 0
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         # Without a rollout in the logged steps there is no new reward.
@@ -181,4 +198,6 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 
     def _tell(self, step: int) -> None:
         seconds = time.perf_counter() - self._started
-        self._report(Progress(step, self._steps, self._reward, self._objective, seconds))
+        self._report(
+            Progress(step, self._steps, self._reward, self._objective, seconds, self._objective_step)
+        )

@@ -14,7 +14,6 @@ from vibesweep import __version__, rank, score, space, sweep, train
 
 __all__ = ["app", "main"]
 
-# 3 is kept for a sweep that stops at its budget.
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USER_ERROR: Final = 2
@@ -58,7 +57,8 @@ def run(arguments: list[str] | None = None) -> int:
         arguments: the words after `vibesweep`; the process's own where None.
 
     Returns:
-        The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 4 the cluster's.
+        The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 3 a sweep at the end of its
+        budget, 4 the cluster's.
     """
     try:
         code = get_command(app).main(args=arguments, prog_name="vibesweep", standalone_mode=False)

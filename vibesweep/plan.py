@@ -88,7 +88,7 @@ def make_plan(
 
 def refuse_beyond_budget(sweep: SweepFile, file: Path) -> None:
     """Raise UserError if a sweep's plan goes over its budget; what is not known is said on stderr."""
-    from cluster.budget import refuse_over_budget  # noqa: PLC0415
+    from cluster.planned_budget import refuse_over_budget  # noqa: PLC0415
 
     budget = sweep.budget
     if not any((budget.trials, budget.hours, budget.gpu_hours, budget.money)):

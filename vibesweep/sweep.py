@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cluster import SweepOutcome
 
 __all__ = ["app"]
+
+EXIT_OVER_BUDGET: Final = 3
 
 app = typer.Typer(help="Run many trials and keep every outcome.", no_args_is_help=True)
 app.command("plan")(plan)
@@ -59,12 +61,17 @@ def resume(directory: Annotated[Path, typer.Argument(help="The sweep's folder.")
 
 
 def _finish(outcome: SweepOutcome) -> int:
-    """Print the ranked outcome and where everything lies; 1 if a trial failed."""
+    """Print the ranked outcome and where everything lies; 3 if the budget ended it, 1 if a trial failed."""
     directory = outcome.directory
     if outcome.was_done:
         print(f"{directory} holds this sweep, finished; nothing was left to run", file=sys.stderr)
     for failed in outcome.failed:
         print(f"failed: {failed.trial_id} ({failed.label}): {failed.reason}", file=sys.stderr)
+    if outcome.stopped_by is not None:
+        print(
+            f"stopped at {outcome.stopped_by}; raise it in the sweep file and run that again to go on",
+            file=sys.stderr,
+        )
     print_ranking(directory)
     shown = _shortest(directory)
     print(f"\nsweep        {shown}")
@@ -72,6 +79,8 @@ def _finish(outcome: SweepOutcome) -> int:
     print(f"adapters     {shown}/trials/*/adapter")
     print(f"again        vibesweep rank {shown}")
     print(f"curves       tensorboard --logdir {shown}/tensorboard")
+    if outcome.stopped_by is not None:
+        return EXIT_OVER_BUDGET
     return 1 if outcome.failed else 0
 
 

@@ -94,8 +94,8 @@ class SweepWriter:
             write_part(folder / "ledger" / f"held-out-{step:06d}.parquet", rows)
         if status == "failed":
             ResultRecord(status="failed", reason="out of memory").write(folder)
-        elif status == "finished":
-            ResultRecord(status="finished", steps=max(steps)).write(folder)
+        elif status in ("finished", "stopped"):
+            ResultRecord(status=status, steps=max(steps)).write(folder)
         return folder
 
     def untrained(

@@ -23,6 +23,21 @@ def ranked(sweep: Any, **options: Any) -> Any:
     return compute_ranking(load_sweep(sweep.directory), **options)
 
 
+def test_a_configuration_with_a_stopped_seed_is_not_ranked_but_counted(new_sweep: Any) -> None:
+    sweep = new_sweep()
+    sweep.untrained([0.0, 0.1])
+    sweep.trial("slow", {0: [0.0, 0.1], 4: [0.9, 0.9]}, seed=0, status="stopped")
+    sweep.trial("slow", {0: [0.0, 0.1], 8: [0.9, 0.9]}, seed=1)
+    sweep.trial("fast", {0: [0.0, 0.1], 8: [0.5, 0.5]}, seed=0)
+    ranking = compute_ranking(load_sweep(sweep.directory))
+    assert [row.label for row in ranking.configurations] == ["fast"]
+    assert (ranking.num_stopped, ranking.unranked) == (1, ())
+    assert ranking_json(ranking)["num_stopped"] == 1
+    assert any(
+        "1 trial that the scheduler stopped early" in line for line in ranking_json(ranking)["warnings"]
+    )
+
+
 def test_rows_are_the_mean_objectives_best_first(small_sweep: Any) -> None:
     rows = ranked(small_sweep).rows
     # r=8: 0.5 + 0.5 * (0.2 + 0.4 + 0.6) / 3 = 0.7 with both seeds. random: 0.5 + 0.5 * 0 = 0.5.

@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import optuna
 import pytest
 
 from common.records import ResultRecord, TrialRecord
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 
 
 def start(sweep: SweepFile, directory: Path, *, step_s: float) -> subprocess.Popen[str]:
@@ -29,7 +32,8 @@ def start(sweep: SweepFile, directory: Path, *, step_s: float) -> subprocess.Pop
     file.write_text(sweep.model_dump_json())
     return subprocess.Popen(
         [sys.executable, str(HERE / "drive_sweep.py"), str(file), str(directory)],
-        env=os.environ | {"PYTHONPATH": str(HERE), "TRIVIAL_STEP_S": str(step_s)},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, ROOT))), "TRIVIAL_STEP_S": str(step_s)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -48,6 +52,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
 
 def ended(directory: Path) -> set[str]:
     return {path.parent.name for path in directory.glob("trials/*/result.json")}
+
+
+def has_ended(directory: Path, trial_id: str) -> bool:
+    return trial_id in ended(directory)
 
 
 def started(directory: Path) -> dict[str, int]:
@@ -81,6 +89,10 @@ SEARCHES: dict[str, dict[str, object]] = {
 }
 
 
+def all_are_gone(pids: list[int]) -> bool:
+    return not any(map(alive, pids))
+
+
 @pytest.mark.parametrize("mode", SEARCHES)
 def test_a_sweep_whose_driver_was_killed_goes_on_when_it_is_run_again(
     mode: str, make_sweep: Callable[..., SweepFile], tmp_path: Path
@@ -111,6 +123,43 @@ def test_a_sweep_whose_driver_was_killed_goes_on_when_it_is_run_again(
             assert count == starts_before.get(trial_id, 0) + 1
     records = [TrialRecord.read(out / "trials" / trial_id) for trial_id in expected]
     assert len({record.config_hash for record in records}) == 4
+
+
+@pytest.mark.parametrize("mirrored", [False, True], ids=["alone", "mirrored"])
+def test_an_optuna_sweep_survives_three_kills_and_its_mirror_with_it(
+    mirrored: bool, make_sweep: Callable[..., SweepFile], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    sweep = make_sweep(
+        resources={"scorers": 0},
+        space={"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}},
+        search={"mode": "optuna", "trials": 6} | ({"mirror": url} if mirrored else {}),
+    )
+    out = tmp_path / "out"
+    ends: dict[str, ResultRecord | None] = {}
+    for last in ("t000-s0", "t001-s0", "t003-s0"):
+        driver = start(sweep, out, step_s=0.3)
+        wait_for(partial(has_ended, out, last))
+        actors = list(actors_below(driver.pid))
+        driver.kill()
+        driver.wait()
+        wait_for(partial(all_are_gone, actors), 30.0)
+        now = {trial_id: ResultRecord.read(out / "trials" / trial_id) for trial_id in ended(out)}
+        assert now.items() >= ends.items(), "what had ended has changed"
+        ends = now
+
+    printed, errors = start(sweep, out, step_s=0.0).communicate(timeout=180)
+    assert printed == "8 0\n", errors
+    records = [TrialRecord.read(path.parent) for path in out.glob("trials/t*/trial.json")]
+    assert sorted(record.number for record in records) == list(range(6))
+    assert len({record.config_hash for record in records}) == 6
+    if mirrored:
+        (name,) = optuna.get_all_study_names(url)
+        trials = optuna.load_study(study_name=name, storage=url).trials
+        assert [trial.state.name for trial in trials] == ["COMPLETE"] * 6
+        assert {trial.user_attrs["point"]: trial.params["grpo.beta"] for trial in trials} == {
+            record.number: record.params["grpo.beta"] for record in records
+        }
 
 
 def test_ctrl_c_ends_everything_and_says_how_to_go_on(

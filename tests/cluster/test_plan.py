@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def test_a_sampler_without_its_package_is_refused(make_sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = make_sweep(
+        space={"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}},
+        search={"mode": "optuna", "trials": 2, "sampler": "cmaes"},
+    )
+    monkeypatch.setattr("cluster.samplers.find_spec", lambda _: None)
+    with pytest.raises(UserError, match=r"got 'cmaes', whose package is missing: pip install cmaes"):
+        check_sweep(sweep)
+
+
 def test_every_sweep_has_its_untrained_policy_and_random_configs(make_sweep: Any) -> None:
     records = baselines(make_sweep(seeds=[4, 2]))
     assert [(r.trial_id, r.kind, r.label, r.seed, r.config.seed) for r in records] == [

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cluster.plan import baselines
 from cluster.progress import SweepDisplay
-from cluster.proposals import EnumeratedProposals
+from cluster.proposals import proposals_for
 from cluster.search import SweepSearcher
 from common.records import ResultRecord, TrialRecord
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def trial_records(make_sweep: Callable[..., SweepFile], tmp_path: Path) -> list[TrialRecord]:
     sweep = make_sweep()
-    search = SweepSearcher(tmp_path, baselines(sweep), EnumeratedProposals(sweep), sweep.seeds)
+    search = SweepSearcher(sweep, tmp_path, baselines(sweep), proposals_for(sweep))
     records = []
     for number in range(4):
         suggested = search.suggest(str(number))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import optuna
 import pytest
 
-from cluster.proposals import EnumeratedProposals, OptunaProposals
+from cluster.listed_search import ListedProposals
+from cluster.optuna_search import OptunaProposals
+from cluster.point_outcome import PointOutcome
+from cluster.proposals import proposals_for
 from common.errors import UserError
+from search_spaces.designs import enumerate_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
 SPACE = {
@@ -30,8 +32,12 @@ def optuna_sweep(make_sweep: Callable[..., SweepFile], **search: Any) -> SweepFi
     return make_sweep(space=SPACE, search={"mode": "optuna", "trials": 24} | search)
 
 
-def objective(point: Point) -> float:
-    return -((point.config.grpo.beta - 0.1) ** 2)
+FAILED = PointOutcome("failed", {}, {})
+
+
+def outcome(beta: float) -> PointOutcome:
+    """A parabola in beta with its top at 0.1."""
+    return PointOutcome("finished", {"held_out_objective": -((beta - 0.1) ** 2)}, {})
 
 
 def run(proposals: OptunaProposals, number: int) -> list[dict[str, Any]]:
@@ -40,14 +46,14 @@ def run(proposals: OptunaProposals, number: int) -> list[dict[str, Any]]:
         point = proposals.propose()
         assert point is not None
         proposed.append(dict(point.params))
-        proposals.tell(point.number, objective(point))
+        proposals.tell(point.number, outcome(point.config.grpo.beta))
     return proposed
 
 
 def test_a_grid_is_proposed_in_order_and_restored_points_are_left_out(make_sweep: Any) -> None:
-    proposals = EnumeratedProposals(make_sweep(space={"lora.r": [4, 8, 16]}))
-    proposals.restore(0, {"lora.r": 4})
-    proposals.restore(2, {"lora.r": 16})
+    proposals = ListedProposals(enumerate_points(make_sweep(space={"lora.r": [4, 8, 16]})).points)
+    proposals.restore(0, {"lora.r": 4}, {})
+    proposals.restore(2, {"lora.r": 16}, {})
     point = proposals.propose()
     assert point is not None
     assert (point.number, point.params) == (1, {"lora.r": 8})
@@ -72,30 +78,85 @@ def test_optuna_is_deterministic_and_its_seed_counts(make_sweep: Any) -> None:
     assert run(OptunaProposals(optuna_sweep(make_sweep, seed=1)), 12) != first
 
 
-def test_a_rebuilt_study_proposes_what_the_uninterrupted_one_does(make_sweep: Any) -> None:
-    sweep = optuna_sweep(make_sweep)
-    # The first driver is killed with points 12 and 13 running; 12 had failed, 13 goes on.
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
+def test_a_rebuilt_search_proposes_what_the_uninterrupted_one_does(make_sweep: Any, sampler: str) -> None:
+    sweep = optuna_sweep(make_sweep, sampler=sampler)
+    # The first driver is killed with points 16 and 17 running; 16 had failed, 17 goes on.
     first = OptunaProposals(sweep)
-    before = run(first, 12)
+    before = run(first, 16)
     expected = [first.propose(), first.propose()]
-    first.tell(12, None)
+    first.tell(16, FAILED)
     expected.append(first.propose())
 
     second = OptunaProposals(sweep)
     for number, params in enumerate(before):
-        second.restore(number, params)
-        second.tell(number, -((params["grpo.beta"] - 0.1) ** 2))
+        second.restore(number, params, first.notes(number))
+        second.tell(number, outcome(params["grpo.beta"]))
     for point in expected[:2]:
         assert point is not None
-        second.restore(point.number, point.params)
-    second.tell(12, None)
+        second.restore(point.number, point.params, first.notes(point.number))
+    second.tell(16, FAILED)
     assert second.propose() == expected[2]
+
+
+@pytest.mark.parametrize("sampler", ["gp", "cmaes", "nsga2"])
+def test_every_sampler_proposes_its_number_of_points_and_its_seed_counts(
+    make_sweep: Any, sampler: str
+) -> None:
+    proposals = OptunaProposals(optuna_sweep(make_sweep, sampler=sampler))
+    first = run(proposals, 14)
+    assert len({str(params) for params in first}) == 14
+    assert run(OptunaProposals(optuna_sweep(make_sweep, sampler=sampler)), 14) == first
+    assert run(OptunaProposals(optuna_sweep(make_sweep, sampler=sampler, seed=1)), 14) != first
+
+
+@pytest.mark.parametrize(("sampler", "key"), [("cmaes", "cma"), ("nsga2", "NSGAIISampler")])
+def test_generations_follow_each_other(make_sweep: Any, sampler: str, key: str) -> None:
+    """One numeric axis: populations of 4 + floor(3 ln 1) = 4 points for CMA-ES, and of 8 for NSGA-II."""
+    space = {"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}}
+    sweep = make_sweep(space=space, search={"mode": "optuna", "trials": 24, "sampler": sampler})
+    proposals = OptunaProposals(sweep)
+    betas = [params["grpo.beta"] for params in run(proposals, 24)]
+    generations = [proposals.notes(number).get(f"{key}:generation", 0) for number in range(24)]
+    assert generations == sorted(generations)
+    assert generations[-1] >= (4 if sampler == "cmaes" else 2)
+    assert sum(abs(beta - 0.1) for beta in betas[-4:]) < sum(abs(beta - 0.1) for beta in betas[:4])
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_several_metrics_have_a_direction_each(make_sweep: Any, sampler: str) -> None:
+    metrics = ["held_out_objective", "train_seconds"]
+    proposals = OptunaProposals(optuna_sweep(make_sweep, sampler=sampler, metrics=metrics))
+    for number in range(14):
+        point = proposals.propose()
+        assert point is not None
+        beta = point.config.grpo.beta
+        both = {"held_out_objective": -((beta - 0.1) ** 2), "train_seconds": 10 * beta}
+        # A stopped point of several metrics has no value that could be compared.
+        stopped = PointOutcome("stopped", {}, {4: 0.5})
+        proposals.tell(number, stopped if number == 3 else PointOutcome("finished", both, {}))  # type: ignore[arg-type]
+    space = proposals._search._space
+    assert space.directions == ["maximize", "minimize"]
+    assert [space.frozen(proposals._search.points[n]).state.name for n in (2, 3)] == ["COMPLETE", "FAIL"]
+
+
+def test_a_stopped_point_is_pruned_with_what_it_was_worth_at_each_step(make_sweep: Any) -> None:
+    proposals = OptunaProposals(optuna_sweep(make_sweep))
+    first, second = proposals.propose(), proposals.propose()
+    assert first is not None
+    assert second is not None
+    proposals.tell(0, PointOutcome("stopped", {}, {0: 0.25, 4: 0.5}))
+    proposals.tell(1, FAILED)
+    trials = proposals._search._space.study(proposals._search.points.values()).trials
+    assert [trial.state.name for trial in trials] == ["PRUNED", "FAIL"]
+    assert trials[0].intermediate_values == {0: 0.25, 4: 0.5}
+    assert proposals.propose() is not None
 
 
 def test_a_point_missing_from_the_records_is_an_error(make_sweep: Any) -> None:
     proposals = OptunaProposals(optuna_sweep(make_sweep))
     with pytest.raises(UserError, match=r"got none of number 0 but 1"):
-        proposals.restore(1, {})
+        proposals.restore(1, {}, {})
 
 
 def test_a_small_space_ends_early_instead_of_repeating_points(make_sweep: Any) -> None:
@@ -129,40 +190,51 @@ def test_the_study_learns(make_sweep: Any) -> None:
     assert sum(regret[-8:]) / 8 < sum(regret[:10]) / 10
 
 
-def test_the_study_maximizes(make_sweep: Any) -> None:
-    proposals = OptunaProposals(optuna_sweep(make_sweep))
-    assert proposals._study.direction == optuna.study.StudyDirection.MAXIMIZE
-
-
 def test_random_points_are_proposed_in_order_and_a_longer_sweep_goes_on(make_sweep: Any) -> None:
-    def proposals(trials: int) -> EnumeratedProposals:
-        return EnumeratedProposals(make_sweep(space=SPACE, search={"mode": "random", "trials": trials}))
+    def proposals(trials: int) -> Any:
+        return proposals_for(make_sweep(space=SPACE, search={"mode": "random", "trials": trials}))
 
     short, long = proposals(3), proposals(5)
     for number in range(3):
         point = short.propose()
         assert point is not None
         # As a record in the sweep directory has it.
-        long.restore(number, json.loads(json.dumps(dict(point.params))))
+        long.restore(number, json.loads(json.dumps(dict(point.params))), {})
     assert short.propose() is None
     numbers = [point.number for point in (long.propose(), long.propose()) if point is not None]
     assert (numbers, long.propose()) == ([3, 4], None)
 
 
-def test_optuna_goes_through_mixtures_derived_settings_and_conditions(make_sweep: Any) -> None:
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
+def test_optuna_goes_through_mixtures_derived_settings_and_conditions(make_sweep: Any, sampler: str) -> None:
     sweep = make_sweep(
         space={"reward.mixture": "guide", "lora.r": "guide", "grpo.beta": "guide"},
         derived={"lora.alpha": "2 * lora.r"},
-        when={"grpo.beta": "lora.r > 8"},
-        search={"mode": "optuna", "trials": 12},
+        when={"grpo.beta": "lora.alpha > 16"},
+        search={"mode": "optuna", "trials": 16, "sampler": sampler},
     )
     first, second = OptunaProposals(sweep), OptunaProposals(sweep)
-    for number in range(12):
+    for number in range(16):
         point = first.propose()
         assert point is not None
         assert sum(point.config.grpo.reward.weights.as_tuple()) == pytest.approx(1)
         assert point.config.lora.alpha == 2 * point.config.lora.r
         assert ("grpo.beta" in point.params) is (point.config.lora.r > 8)
-        first.tell(number, float(point.config.lora.r))
-        second.restore(number, json.loads(json.dumps(dict(point.params))))
+        second.restore(number, json.loads(json.dumps(dict(point.params))), first.notes(number))
+        for proposals in (first, second):
+            proposals.tell(number, outcome(point.config.grpo.beta))
     assert second.propose() is None
+
+
+def test_an_axis_whose_condition_is_false_is_not_in_the_study(make_sweep: Any) -> None:
+    sweep = make_sweep(
+        space={"lora.r": [4, 16], "grpo.beta": {"range": [0.0, 0.5], "kind": "float"}},
+        when={"grpo.beta": "lora.r > 8"},
+        search={"mode": "optuna", "trials": 4},
+    )
+    proposals = OptunaProposals(sweep)
+    run(proposals, 4)
+    trials = proposals._search._space.study(proposals._search.points.values()).trials
+    assert {trial.params["lora.r"]: sorted(trial.params) for trial in trials} == {
+        "4": ["lora.r"], "16": ["grpo.beta", "lora.r"],
+    }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+import optuna
 import pytest
 from rich.console import Console
 
@@ -96,6 +97,45 @@ def test_an_optuna_sweep_runs_its_points_through_the_pool(make_sweep: Any, tmp_p
     assert len(records) == 8
     assert len(set(betas.values())) == 4
     assert all(record.params["grpo.beta"] == betas[record.number] for record in records)
+
+
+def test_a_finished_search_goes_on_with_more_trials_and_so_does_its_mirror(
+    make_sweep: Any, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    space = {"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}, "lora.r": [8, 16]}
+    for trials in (2, 4):
+        sweep = make_sweep(
+            space=space,
+            search={"mode": "mixed", "trials": trials, "mirror": url},
+            resources={"scorers": 0},
+        )
+        outcome = run(sweep, tmp_path / "out")
+        assert (outcome.num_finished, outcome.was_done) == (2 + trials, False)
+    assert set(starts(tmp_path / "out").values()) == {1}
+    records = [TrialRecord.read(path.parent) for path in (tmp_path / "out").glob("trials/t*/trial.json")]
+    ranks = {record.number: record.params["lora.r"] for record in records}
+    assert [ranks[number] for number in range(4)] == [8, 16, 8, 16]
+    (name,) = optuna.get_all_study_names(url)
+    study = optuna.load_study(study_name=name, storage=url)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
+
+
+def test_a_budget_ends_a_sweep_which_keeps_what_it_has_and_goes_on_with_a_larger_one(
+    make_sweep: Any, tmp_path: Path
+) -> None:
+    def budgeted(trials: int) -> SweepOutcome:
+        return run(
+            make_sweep(space={"grpo.beta": [0.0, 0.05, 0.1]}, budget={"trials": trials}), tmp_path / "out"
+        )
+
+    outcome = budgeted(2)
+    assert (outcome.num_finished, outcome.was_done) == (4, False)
+    assert outcome.stopped_by == "budget.trials 2: 2 trials were started"
+    assert budgeted(2) == outcome
+    outcome = budgeted(3)
+    assert (outcome.num_finished, outcome.stopped_by) == (5, None)
+    assert set(starts(tmp_path / "out").values()) == {1}
 
 
 def test_a_sweep_that_cannot_start_leaves_nothing(make_sweep: Any, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from ray.tune.search import Searcher
 from cluster.plan import baselines
 from cluster.proposals import proposals_for
 from cluster.search import CRASH_FILE, SweepSearcher
-from common.records import ResultRecord, TrialRecord
+from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cluster.point_outcome import PointOutcome
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
@@ -24,22 +25,29 @@ class Told:
 
     def __init__(self, sweep: SweepFile) -> None:
         self._inner = proposals_for(sweep)
-        self.told: list[tuple[int, float | None]] = []
+        self.told: list[tuple[int, PointOutcome]] = []
 
     def propose(self) -> Point | None:
         return self._inner.propose()
 
-    def restore(self, number: int, params: Mapping[str, Any]) -> None:
-        self._inner.restore(number, params)
+    def notes(self, number: int) -> Mapping[str, int]:
+        return self._inner.notes(number)
 
-    def tell(self, number: int, objective: float | None) -> None:
-        self.told.append((number, objective))
-        self._inner.tell(number, objective)
+    def restore(self, number: int, params: Mapping[str, Any], notes: Mapping[str, int]) -> None:
+        self._inner.restore(number, params, notes)
+
+    def tell(self, number: int, outcome: PointOutcome) -> None:
+        self.told.append((number, outcome))
+        self._inner.tell(number, outcome)
+
+    @property
+    def objectives(self) -> list[tuple[int, float | None]]:
+        return [(number, outcome.metrics.get("held_out_objective")) for number, outcome in self.told]
 
 
-def searcher(sweep: SweepFile, trials: Path) -> tuple[SweepSearcher, Told]:
+def searcher(sweep: SweepFile, trials: Path, **options: Any) -> tuple[SweepSearcher, Told]:
     proposals = Told(sweep)
-    return SweepSearcher(trials, baselines(sweep), proposals, sweep.seeds), proposals
+    return SweepSearcher(sweep, trials, baselines(sweep), proposals, **options), proposals
 
 
 def suggested(search: SweepSearcher, tune_id: str) -> str:
@@ -78,7 +86,7 @@ def test_the_mean_is_told_when_the_last_seed_has_ended(make_sweep: Any, tmp_path
     finish(search, tmp_path, ids["t000-s1"], "t000-s1", 0.5)
     assert proposals.told == []
     finish(search, tmp_path, ids["t000-s0"], "t000-s0", 0.25)
-    assert proposals.told == [(0, 0.375)]
+    assert proposals.objectives == [(0, 0.375)]
 
 
 def test_a_failed_seed_is_left_out_of_the_mean_and_a_point_of_failed_seeds_fails(
@@ -90,7 +98,7 @@ def test_a_failed_seed_is_left_out_of_the_mean_and_a_point_of_failed_seeds_fails
     finish(search, tmp_path, ids["t000-s1"], "t000-s1", 0.5)
     search.on_trial_complete(ids["t001-s0"], error=True)
     search.on_trial_complete(ids["t001-s1"], error=True)
-    assert proposals.told == [(0, 0.5), (1, None)]
+    assert proposals.objectives == [(0, 0.5), (1, None)]
 
 
 def test_a_trial_that_crashed_too_often_has_its_reason_recorded(make_sweep: Any, tmp_path: Path) -> None:
@@ -124,7 +132,7 @@ def test_a_new_searcher_runs_what_has_not_ended_first_and_tells_what_has(
     (tmp_path / "t001-s1" / "trial.json").unlink()
 
     again, proposals = searcher(sweep, tmp_path)
-    assert proposals.told == [(0, (0.2 + 0.4) / 2)]
+    assert proposals.objectives == [(0, (0.2 + 0.4) / 2)]
     order = [suggested(again, str(n)) for n in range(5)]
     assert order == ["baseline-random", "t001-s1", "t002-s0", "t002-s1", Searcher.FINISHED]
     assert TrialRecord.read(tmp_path / "t001-s1").config.seed == 1
@@ -136,3 +144,64 @@ def test_a_finished_sweep_has_no_work(make_sweep: Any, tmp_path: Path) -> None:
     for number in range(4):
         finish(search, tmp_path, str(number), suggested(search, str(number)), 0.0)
     assert not searcher(sweep, tmp_path)[0].has_work()
+
+
+def test_a_trial_that_ended_without_an_error_and_a_result_was_stopped(
+    make_sweep: Any, tmp_path: Path
+) -> None:
+    sweep = make_sweep(seeds=[0, 1], scheduler={"type": "asha", "eval_steps": 4})
+    search, proposals = searcher(sweep, tmp_path)
+    ids = {suggested(search, str(n)): str(n) for n in range(6)}
+    EvaluationsRecord(objectives={0: 0.1, 4: 0.25, 8: 0.5}, seconds=7.0).write(tmp_path / "t000-s0")
+    EvaluationsRecord(objectives={0: 0.3, 4: 0.75}).write(tmp_path / "t000-s1")
+    search.on_trial_complete(ids["t000-s0"], {})
+    finish(search, tmp_path, ids["t000-s1"], "t000-s1", 0.75)
+    stopped = ResultRecord(status="stopped", objective=0.5, steps=8, seconds=7.0)
+    assert ResultRecord.read(tmp_path / "t000-s0") == stopped
+    # The point is stopped where one seed was; its steps have the mean of the seeds that got there.
+    assert proposals.told == [(0, ("stopped", {}, {0: 0.2, 4: 0.5, 8: 0.5}))]
+    # Without an evaluation nobody could have stopped it; an error is none of the scheduler's.
+    EvaluationsRecord(objectives={4: 0.25}).write(tmp_path / "t001-s1")
+    search.on_trial_complete(ids["t001-s0"], {})
+    search.on_trial_complete(ids["t001-s1"], error=True)
+    for trial_id in ("t001-s0", "t001-s1"):
+        result = ResultRecord.read(tmp_path / trial_id)
+        assert result is not None
+        assert result.status == "failed"
+
+    again, proposals = searcher(sweep, tmp_path)
+    assert [(number, outcome.state) for number, outcome in proposals.told] == [(0, "stopped"), (1, "failed")]
+    assert suggested(again, "0") == "baseline-untrained"
+
+
+def test_trials_are_evaluated_as_often_as_the_scheduler_asks_and_are_the_same_points(
+    make_sweep: Any, tmp_path: Path
+) -> None:
+    for name, content in (("plain", {}), ("asha", {"scheduler": {"type": "asha", "eval_steps": 4}})):
+        search, _ = searcher(make_sweep(**content), tmp_path / name)
+        for number in range(4):
+            suggested(search, str(number))
+    plain, asha = (TrialRecord.read(tmp_path / name / "t001-s0") for name in ("plain", "asha"))
+    assert (plain.config.logging.eval_steps, asha.config.logging.eval_steps) == (0, 4)
+    assert plain.config_hash == asha.config_hash
+
+
+def test_a_spent_budget_ends_the_suggestions_but_not_the_baselines(make_sweep: Any, tmp_path: Path) -> None:
+    def limit(most: int) -> Any:
+        return lambda num_started: "budget.trials" if num_started >= most else None
+
+    search, _ = searcher(make_sweep(seeds=[0, 1]), tmp_path, over_budget=limit(3))
+    order = [suggested(search, str(n)) for n in range(6)]
+    assert order == [
+        "baseline-untrained", "baseline-random", "t000-s0", "t000-s1", "t001-s0", Searcher.FINISHED,
+    ]  # fmt: skip
+    assert search.stopped_by == "budget.trials"
+    for number, trial_id in enumerate(order[:4]):
+        finish(search, tmp_path, str(number), trial_id, 0.5)
+
+    # Two trials have ended; the one that ran goes on, and with a larger budget the last one too.
+    again, _ = searcher(make_sweep(seeds=[0, 1]), tmp_path, over_budget=limit(3))
+    assert [suggested(again, str(n)) for n in range(2)] == ["t001-s0", Searcher.FINISHED]
+    larger, _ = searcher(make_sweep(seeds=[0, 1]), tmp_path, over_budget=limit(4))
+    assert [suggested(larger, str(n)) for n in range(3)] == ["t001-s0", "t001-s1", Searcher.FINISHED]
+    assert larger.stopped_by is None

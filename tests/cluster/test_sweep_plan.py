@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cluster.budget import BudgetLine, refuse_over_budget
 from cluster.calibrations import Calibration, calibration_key
 from cluster.machine import Machine
+from cluster.planned_budget import BudgetLine, refuse_over_budget
 from cluster.prompt_lengths import Prompts
 from cluster.sweep_plan import plan_sweep, representatives
 from common.errors import UserError

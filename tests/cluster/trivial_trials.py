@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from common.music_schema import MusicConfig
 
 
-def _finish(spec: TrialSpec, objective: float) -> TrialResult:
-    result = TrialResult(objective, 1.0, None, 3, 0.0, 0.0)
+def _finish(spec: TrialSpec, objective: float, steps: int = 3) -> TrialResult:
+    result = TrialResult(objective, 1.0, None, steps, 0.0, 0.0)
     ResultRecord(status="finished", **result._asdict()).write(Path(spec.directory))
     return result
 
@@ -36,6 +36,46 @@ def quick(
     if spec.config.grpo.beta == 0.5:
         raise TrialError("beta 0.5 is refused by this stand-in")
     return _finish(spec, -((spec.config.grpo.beta - 0.05) ** 2) + spec.config.seed / 1000)
+
+
+def learning(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """Twelve steps, evaluated every `eval_steps`; the objective is beta * step, at step 0 too.
+
+    Its checkpoint is a line in `steps` for every step taken, so a trial that goes on takes none twice.
+    """
+    return _learn(spec, report, step_s=0.01)
+
+
+def slowly_learning(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """The same at a pace at which trials overlap."""
+    return _learn(spec, report, step_s=0.7)
+
+
+def _learn(spec: TrialSpec, report: Callable[[Progress], None], *, step_s: float) -> TrialResult:
+    folder = Path(spec.directory)
+    with (folder / "starts").open("a") as starts:
+        starts.write("start\n")
+    beta, every = spec.config.grpo.beta, spec.config.logging.eval_steps
+    steps = folder / "steps"
+    first = len(steps.read_text().splitlines()) if steps.exists() else 0
+    objective, at = (beta * first, first) if first else (0.0, 0)
+    if spec.kind != "trial":
+        report(Progress(0, 0, None, 0.5, 0.0, 0))
+        return _finish(spec, 0.5)
+    for step in range(first + 1, 13):
+        time.sleep(step_s)
+        with steps.open("a") as taken:
+            taken.write(f"{step}\n")
+        if step % every == 0 or step == 12:
+            objective, at = beta * step, step
+            report(Progress(step, 12, 0.5, objective, float(step), at))
+        # As from a log entry: the objective is an earlier step's.
+        report(Progress(step, 12, 0.5, objective, float(step), at))
+    return _finish(spec, objective, 12)
 
 
 def crash_once(

@@ -108,6 +108,38 @@ def test_a_resumed_trial_ends_where_an_uninterrupted_one_does(
     assert read_ledger(stopped.directory) == read_ledger(whole.directory)
 
 
+@pytest.mark.parametrize("evaluation_lost", [False, True])
+def test_a_trial_stopped_by_an_evaluation_goes_on_from_that_step(
+    make_spec: Callable[..., TrialSpec],
+    stub_scorer: Scorer,
+    read_ledger: ReadLedger,
+    evaluation_lost: bool,
+) -> None:
+    settings = {"max_steps": 6, "logging__eval_steps": 2, "logging__save_steps": 2}
+    whole = make_spec("whole", **settings)
+    run_trial(whole, stub_scorer, stub_scorer, quiet)
+
+    stopped = make_spec("stopped", **settings)
+
+    def stop_at_four(progress: Progress) -> None:
+        if progress.objective_step == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run_trial(stopped, stub_scorer, stub_scorer, stop_at_four)
+    if evaluation_lost:  # killed between the checkpoint and the end of its evaluation
+        (Path(stopped.directory) / "ledger" / "held-out-000004.parquet").unlink()
+    again: list[tuple[int, int | None]] = []
+    run_trial(stopped, stub_scorer, stub_scorer, lambda p: again.append((p.step, p.objective_step)))
+    # Step 4 is not taken again; what was lost is evaluated again.
+    assert list(dict.fromkeys(again)) == (
+        [(4, 4), (5, 4), (6, 4), (6, 6)] if evaluation_lost else [(5, None), (6, None), (6, 6)]
+    )
+    for name, weights in adapter(whole.directory).items():
+        assert torch.equal(weights, adapter(stopped.directory)[name]), name
+    assert read_ledger(stopped.directory) == read_ledger(whole.directory)
+
+
 def test_a_half_written_checkpoint_is_skipped(
     make_spec: Callable[..., TrialSpec],
     stub_scorer: Scorer,

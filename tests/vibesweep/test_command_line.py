@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import cluster
 from common.random_configs import random_config
 from common.training_config import PROJECT_ROOT
 from vibesweep.cli import run
@@ -169,3 +170,21 @@ def test_a_config_is_scored_for_its_vibe(tmp_path: Path, capsys: pytest.CaptureF
     printed = capsys.readouterr().out
     assert re.search(r"^audio\s+-1\.0000$", printed, re.MULTILINE)
     assert "cannot be rendered" in printed
+
+
+@pytest.mark.parametrize(("stopped_by", "code"), [("budget.trials 2: 2 trials were started", 3), (None, 0)])
+def test_a_sweep_at_the_end_of_its_budget_says_so_and_exits_with_3(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    stopped_by: str | None,
+    code: int,
+) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("name: short\nbase: {base_model: tiny}\nbudget: {trials: 2}\n")
+    outcome = cluster.SweepOutcome(tmp_path, 4, (), was_done=False, stopped_by=stopped_by)
+    monkeypatch.setattr(cluster, "run_sweep", lambda *_, **__: outcome)
+    monkeypatch.setattr("vibesweep.sweep.print_ranking", lambda _: None)
+    assert run(["sweep", "run", str(file)]) == code
+    said = "stopped at budget.trials 2: 2 trials were started; raise it in the sweep file and run that again"
+    assert (said in capsys.readouterr().err) is (stopped_by is not None)

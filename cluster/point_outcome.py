@@ -1,0 +1,76 @@
+"""What a search learns of a point: how its seeds ended, and the means over those that finished."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from common.records import EvaluationsRecord, ResultRecord
+    from search_spaces.search_config import Metric
+
+__all__ = ["MAXIMIZED", "EndedSeed", "PointOutcome", "point_outcome"]
+
+MAXIMIZED: Mapping[Metric, bool] = {
+    "held_out_objective": True,
+    "validity": True,
+    "audio_over_valid": True,
+    "train_seconds": False,
+}
+"""Whether more of a metric is better."""
+
+
+class EndedSeed(NamedTuple):
+    """One seed of a point."""
+
+    result: ResultRecord
+    evaluations: EvaluationsRecord
+
+
+class PointOutcome(NamedTuple):
+    """How a point ended."""
+
+    state: Literal["finished", "stopped", "failed"]
+    metrics: Mapping[Metric, float]
+    """Each metric's mean over the finished seeds, finite; empty unless the point finished."""
+    intermediate: Mapping[int, float]
+    """Optimizer step to the mean held-out objective of the seeds that were evaluated there."""
+
+
+def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float) -> PointOutcome:
+    """How a point with these seeds ended: stopped if any of them was, failed if none finished.
+
+    Args:
+        seeds: all of the point's, each ended.
+        audio_floor: stands for the audio of a policy none of whose configs can be rendered: that is what
+            the model did wrong, so it is the floor and not missing.
+    """
+    steps = sorted({step for seed in seeds for step in seed.evaluations.objectives})
+    intermediate = {
+        step: fmean(
+            seed.evaluations.objectives[step] for seed in seeds if step in seed.evaluations.objectives
+        )
+        for step in steps
+    }
+    if any(seed.result.status == "stopped" for seed in seeds):
+        return PointOutcome("stopped", {}, intermediate)
+    finished = [seed.result for seed in seeds if seed.result.status == "finished"]
+    values: dict[Metric, list[float | None]] = {
+        "held_out_objective": [result.objective for result in finished],
+        "validity": [result.validity for result in finished],
+        "audio_over_valid": [
+            audio_floor if result.audio_over_valid is None else result.audio_over_valid for result in finished
+        ],
+        "train_seconds": [result.seconds for result in finished],
+    }
+    finite = {
+        name: [value for value in found if value is not None and math.isfinite(value)]
+        for name, found in values.items()
+    }
+    metrics = {name: fmean(found) for name, found in finite.items() if found}
+    if "held_out_objective" not in metrics:
+        return PointOutcome("failed", {}, intermediate)
+    return PointOutcome("finished", metrics, intermediate)

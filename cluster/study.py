@@ -1,0 +1,100 @@
+"""What is known of a search as an Optuna study: every point a frozen trial, in the order of its number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from cluster.distributions import AxisParameters, axis_parameters, encode_all
+from cluster.point_outcome import MAXIMIZED, PointOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from search_spaces.axes import Axis
+    from search_spaces.search_config import Metric
+    from search_spaces.sweep_file import SweepFile
+
+__all__ = ["KnownPoint", "StudySpace"]
+
+
+@dataclass(frozen=True)
+class KnownPoint:
+    """A point that was drawn, and how it ended."""
+
+    number: int
+    params: Mapping[str, Any]
+    """Axis path to the value that runs."""
+    outcome: PointOutcome | None = None
+    """None while it runs."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What the sampler noted when it drew it."""
+
+
+class StudySpace:
+    """Axes and metrics of a search, as Optuna sees them."""
+
+    def __init__(self, sweep: SweepFile, axes: Mapping[str, Axis]) -> None:
+        """
+        Args:
+            sweep: names the metrics.
+            axes: those that Optuna draws; a point's other values are left out of the study.
+        """
+        self._metrics: tuple[Metric, ...] = sweep.search.metrics
+        self.parameters: dict[str, AxisParameters] = {
+            path: axis_parameters(sweep, path, axis) for path, axis in axes.items()
+        }
+
+    @property
+    def directions(self) -> list[Literal["maximize", "minimize"]]:
+        """`maximize` or `minimize` for each metric."""
+        return ["maximize" if MAXIMIZED[metric] else "minimize" for metric in self._metrics]
+
+    def study(self, points: Iterable[KnownPoint]) -> optuna.Study:
+        """A new study in memory that holds the points.
+
+        A database behind it would run ahead of what the sweep directory holds, and a resumed driver dies
+        of the difference.
+        """
+        study = optuna.create_study(
+            storage=optuna.storages.InMemoryStorage(), directions=self.directions, study_name="points"
+        )
+        assert [direction.name.lower() for direction in study.directions] == self.directions
+        study.add_trials([self.frozen(known) for known in points])
+        return study
+
+    def frozen(self, known: KnownPoint) -> FrozenTrial:
+        """A point as a trial: running, complete, pruned where its scheduler stopped it, or failed.
+
+        A study of several metrics knows no pruning: there a stopped point counts as failed.
+
+        Raises:
+            ValueError: a value that does not lie on its axis.
+        """
+        encoded = encode_all(
+            self.parameters, {path: v for path, v in known.params.items() if path in self.parameters}
+        )
+        state, values = self.ending(known.outcome)
+        pruned = state == TrialState.PRUNED
+        return optuna.trial.create_trial(
+            state=state,
+            values=values,
+            params=encoded.values,
+            distributions=encoded.distributions,
+            user_attrs={"point": known.number},
+            system_attrs=dict(known.notes),
+            intermediate_values=dict(known.outcome.intermediate) if pruned and known.outcome else {},
+        )
+
+    def ending(self, outcome: PointOutcome | None) -> tuple[TrialState, list[float] | None]:
+        """Optuna's state of an outcome, and the metrics' values where it is complete."""
+        if outcome is None:
+            return TrialState.RUNNING, None
+        if outcome.state == "stopped" and len(self._metrics) == 1:
+            return TrialState.PRUNED, None
+        if outcome.state == "finished" and all(metric in outcome.metrics for metric in self._metrics):
+            return TrialState.COMPLETE, [outcome.metrics[metric] for metric in self._metrics]
+        return TrialState.FAIL, None
