@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HAND_WRITTEN_SHARE",
+    "HASTY_OPENING",
     "Distribution",
     "Lexicon",
     "Pair",
@@ -43,6 +44,9 @@ __all__ = [
 
 HAND_WRITTEN_SHARE = 0.25
 """Share of the pairs whose vibe was written by hand (for training); the others are synthetic."""
+
+HASTY_OPENING = "first idea:"
+"""How the `thinking` of a hasty payload begins. Its config and colours do not look at the vibe."""
 
 
 class Pair(NamedTuple):
@@ -84,17 +88,19 @@ def _title(vibe: str) -> str:
     return title[:60] or "untitled"
 
 
-def sample_payload(vibe: str, rng: random.Random) -> MusicConfigPayload:
+def sample_payload(vibe: str, rng: random.Random, *, hasty: bool = False) -> MusicConfigPayload:
     """Draw one valid payload for a vibe: its config, what to think and call it, and its colours.
 
     Args:
         vibe: any text; where the lexicon has none of its words, the config follows the prior.
         rng: the only source of chance.
+        hasty: whether config and colours follow the prior whatever the vibe, and `thinking` says so.
     """
-    entries = find_words(vibe)
+    entries = [] if hasty else find_words(vibe)
     config = sample_config(entries, rng)
+    thinking = _thinking(config, rng)
     return MusicConfigPayload(
-        thinking=_thinking(config, rng),
+        thinking=f"{HASTY_OPENING} {thinking}" if hasty else thinking,
         title=_title(vibe),
         config=config,
         palettes=sample_palettes([entry.color for entry in entries], rng),
@@ -106,7 +112,7 @@ def payload_json(payload: MusicConfigPayload) -> str:
     return json.dumps(payload.model_dump(mode="json"), separators=(",", ":"), ensure_ascii=False)
 
 
-def generate(num_pairs: int, seed: int) -> Iterator[Pair]:
+def generate(num_pairs: int, seed: int, *, hasty_share: float = 0.0) -> Iterator[Pair]:
     """Yield the corpus: same arguments, same pairs, and a longer corpus begins with a shorter one.
 
     HAND_WRITTEN_SHARE of the pairs take a vibe written by hand for training, the others a synthetic one. No
@@ -115,18 +121,23 @@ def generate(num_pairs: int, seed: int) -> Iterator[Pair]:
     Args:
         num_pairs: >= 0.
         seed: any integer.
+        hasty_share: share of the pairs with a hasty payload, in [0, 1].
 
     Raises:
-        ValueError: num_pairs < 0.
+        ValueError: num_pairs < 0, or a share out of bounds.
     """
     if not num_pairs >= 0:
         raise ValueError(f"num_pairs must be >= 0, got {num_pairs}")
+    if not 0 <= hasty_share <= 1:
+        raise ValueError(f"hasty_share must lie in [0, 1], got {hasty_share}")
     rng = random.Random(seed)
     hand_written = load_vibes("train")
     for _ in range(num_pairs):
         by_hand = rng.random() < HAND_WRITTEN_SHARE
         vibe = rng.choice(hand_written) if by_hand else sample_vibe(rng, "train")
-        yield Pair(vibe, sample_payload(vibe, rng))
+        # No draw where nothing is hasty: the CLAP's corpus does not depend on how the policy's is made.
+        hasty = hasty_share > 0 and rng.random() < hasty_share
+        yield Pair(vibe, sample_payload(vibe, rng, hasty=hasty))
 
 
 def write_corpus(path: Path, num_pairs: int, seed: int) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from common.music_schema import MusicConfigPayload
 from common.random_configs import random_config
 from common.training_config import TrainingConfig
-from tiny.corpus import find_words, ideal_overlap, load_vibes, sample_config
+from tiny.corpus import HASTY_OPENING, find_words, ideal_overlap, load_vibes, sample_config
 from trainables.chat import PromptFormat
 from trainables.sampling import sample_completions, stream_seed
 
@@ -39,6 +39,8 @@ class PolicyQuality(NamedTuple):
     """The same of configs from the corpus generator: the most that SFT can teach."""
     overlap_random: float
     """The same of uniformly random valid configs."""
+    hasty: float
+    """Share of the completions that say they did not look at the vibe."""
     mean_tokens: float
     """Mean tokens of a completion, with the end token."""
     num_completions: int
@@ -82,6 +84,7 @@ def held_out_quality(
         overlap=fmean(overlaps) if overlaps else None,
         overlap_generator=fmean(ideal_overlap(vibe, sample_config(vibe, rng)) for vibe, _ in known),
         overlap_random=fmean(ideal_overlap(vibe, random_config(rng)) for vibe, _ in known),
+        hasty=fmean(HASTY_OPENING in completion.text for completion in completions),
         mean_tokens=fmean(completion.num_tokens for completion in completions),
         num_completions=len(completions),
     )

@@ -2,8 +2,8 @@
 
     python -m tiny.train_policy                      # rebuilds tiny/weights/policy in minutes on 2 cores
 
-It stops short of perfection on purpose: GRPO needs a policy that mostly writes valid payloads which
-mostly, not always, fit the vibe.
+It is left imperfect on purpose, as what is scraped is: a share of the pairs is hasty, with a config that
+does not look at the vibe. So the policy can do both, and GRPO has something to find out: that it pays to.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["main", "policy_config", "train_policy"]
 
 NUM_PAIRS: Final = 12_000
+HASTY_SHARE: Final = 0.5
+"""Of the pairs; what GRPO can learn to leave."""
 BATCH_SIZE: Final = 16
 MATRIX_LEARNING_RATE: Final = 0.02
 """Muon's, for the layers' matrices; the loss after 100 steps is AdamW's after 250."""
@@ -148,7 +150,9 @@ def train_policy(num_steps: int, seed: int) -> Policy:
     Returns:
         The policy, in eval mode.
     """
-    pairs = [(pair.vibe, payload_json(pair.payload)) for pair in generate(NUM_PAIRS, seed)]
+    pairs = [
+        (pair.vibe, payload_json(pair.payload)) for pair in generate(NUM_PAIRS, seed, hasty_share=HASTY_SHARE)
+    ]
     tokenizer = train_tokenizer(text for pair in pairs for text in pair)
     examples = [tokenize(tokenizer, vibe, payload) for vibe, payload in pairs]
     torch.manual_seed(seed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.music_schema import CONFIG_LABELS, MusicConfig, MusicConfigPayload
-from tiny.corpus import generate, main, payload_json, sample_payload
+from tiny.corpus import HASTY_OPENING, generate, main, payload_json, sample_payload
 from tiny.fields import COUPLINGS, PULL, field_distribution, ideal_overlap, sample_config
 from tiny.lexicon import find_words, load_lexicon, normalize
 from tiny.palettes import COLORS
@@ -193,6 +193,23 @@ def test_the_same_seed_makes_the_same_corpus_and_another_seed_another() -> None:
 def test_a_negative_number_of_pairs_is_refused() -> None:
     with pytest.raises(ValueError, match="num_pairs must be >= 0, got -1"):
         next(generate(-1, seed=0))
+
+
+def test_hasty_payloads_do_not_look_at_the_vibe_and_say_so() -> None:
+    pairs = list(generate(800, seed=1, hasty_share=0.5))
+    by_kind: dict[bool, list[float]] = {True: [], False: []}
+    for pair in pairs:
+        hasty = pair.payload.thinking.startswith(f"{HASTY_OPENING} ")
+        by_kind[hasty].append(ideal_overlap(pair.vibe, pair.payload.config))
+    assert 350 < len(by_kind[True]) < 450
+    # As little as the payload of another vibe fits, and as well as ever.
+    assert sum(by_kind[True]) / len(by_kind[True]) < 0.3
+    assert sum(by_kind[False]) / len(by_kind[False]) > 0.8
+
+
+def test_a_hasty_share_out_of_bounds_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"hasty_share must lie in \[0, 1\], got 1.5"):
+        next(generate(1, seed=0, hasty_share=1.5))
 
 
 def test_the_corpus_has_no_held_out_vibe_and_some_written_by_hand() -> None:
