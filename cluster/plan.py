@@ -15,6 +15,7 @@ from search_spaces.axes import GridAxis
 from search_spaces.designs import enumerate_points
 from search_spaces.points import untrained_points
 from trainables.data import data_path, held_out_rows, load_rows
+from trainables.steps import total_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,11 +24,22 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["baselines", "check_sweep", "num_trials", "scorer_keys", "steps_of_a_trial"]
+__all__ = ["baselines", "check_parts", "check_sweep", "num_trials", "scorer_keys", "steps_of_a_trial"]
 
 
 def check_sweep(sweep: SweepFile) -> None:
     """See that every point is valid and that its models and data are there.
+
+    Raises:
+        UserError: one line about the first that is not.
+    """
+    if sweep.search.mode in ("grid", "random"):
+        enumerate_points(sweep)
+    check_parts(sweep)
+
+
+def check_parts(sweep: SweepFile) -> None:
+    """See that a sweep's models and data are there, whatever its points.
 
     Raises:
         UserError: one line about the first that is not.
@@ -38,8 +50,6 @@ def check_sweep(sweep: SweepFile) -> None:
             "base.infra.cpus_per_trial or gpus_per_trial must be > 0, got 0 for both; all trials would start "
             "at once"
         )
-    if sweep.search.mode in ("grid", "random"):
-        enumerate_points(sweep)
     check_sampler(sweep)
     check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
@@ -94,8 +104,6 @@ def num_trials(sweep: SweepFile) -> int:
 
 def steps_of_a_trial(sweep: SweepFile) -> int:
     """Optimizer steps of a trial with the base configuration."""
-    from trainables.grpo import total_steps  # noqa: PLC0415 - imports torch and TRL
-
     base = sweep.base_config()
     return total_steps(base, len(load_rows(data_path(sweep.data.train, "train"), base.data)))
 

@@ -14,6 +14,7 @@ from search_spaces.mixture import MixtureAxis
 from search_spaces.points import ConstraintError, Point, config_hash, params_of, point
 from search_spaces.search_config import BudgetConfig, SchedulerConfig, SearchConfig
 from search_spaces.settings import LEAF_DEFAULTS, MIXTURE_PATH, WEIGHT_PATHS
+from search_spaces.smoke import smoke_sweep
 from search_spaces.sweep_file import SweepFile, load_sweep_file
 from search_spaces.sweep_record import SweepRecord
 from search_spaces.tables import TABLE, SpaceRow, row
@@ -48,4 +49,5 @@ __all__ = [
     "point",
     "random_points",
     "row",
+    "smoke_sweep",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from common.errors import UserError
 from search_spaces.axes import GridAxis
 from search_spaces.points import ConstraintError, params_of, point
 
@@ -46,7 +47,7 @@ class Duplicate(NamedTuple):
 
 
 class Excluded(NamedTuple):
-    """A point that a constraint leaves out."""
+    """A point that a constraint leaves out, or that TrainingConfig refuses."""
 
     params: dict[str, Any]
     reason: str
@@ -59,6 +60,8 @@ class PointSet:
     points: tuple[Point, ...]
     duplicates: tuple[Duplicate, ...]
     excluded: tuple[Excluded, ...]
+    invalid: tuple[Excluded, ...] = ()
+    """Points that TrainingConfig refuses; a sweep that has one does not start."""
 
 
 def factorial(sweep: SweepFile) -> Iterator[dict[str, Any]]:
@@ -121,14 +124,18 @@ def _unit_blocks(sweep: SweepFile, num_coordinates: int) -> Iterator[np.ndarray]
         yield sampler.random(_BLOCK)
 
 
-def enumerate_points(sweep: SweepFile) -> PointSet:
+def enumerate_points(sweep: SweepFile, *, keep_invalid: bool = False) -> PointSet:
     """All points of a grid or random sweep: each learned only once, constraints kept.
 
     A random sweep draws on past what is left out, until it has `search.trials` points or the space seems
     exhausted.
 
+    Args:
+        sweep: what to enumerate.
+        keep_invalid: list the points that TrainingConfig refuses, instead of ending at the first.
+
     Raises:
-        UserError: a point that TrainingConfig refuses.
+        UserError: a point that TrainingConfig refuses, unless they are to be listed.
         ValueError: an axis of a grid that does not say which values to try.
     """
     assert sweep.search.mode in ("grid", "random"), "the points of a learning search are not known beforehand"
@@ -140,12 +147,18 @@ def enumerate_points(sweep: SweepFile) -> PointSet:
     points: dict[str, Point] = {}
     duplicates: list[Duplicate] = []
     excluded: list[Excluded] = []
+    invalid: list[Excluded] = []
     idle = 0
     for params in candidates:
         try:
             candidate = point(sweep, len(points), params)
         except ConstraintError as error:
             excluded.append(Excluded(params, str(error)))
+            idle += 1
+        except UserError as error:
+            if not keep_invalid:
+                raise
+            invalid.append(Excluded(params, str(error)))
             idle += 1
         else:
             first = points.setdefault(candidate.identity, candidate)
@@ -154,7 +167,7 @@ def enumerate_points(sweep: SweepFile) -> PointSet:
             idle = 0 if first is candidate else idle + 1
         if len(points) == wanted or (wanted is not None and idle == _PATIENCE):
             break
-    return PointSet(tuple(points.values()), tuple(duplicates), tuple(excluded))
+    return PointSet(tuple(points.values()), tuple(duplicates), tuple(excluded), tuple(invalid))
 
 
 def grid_cells(sweep: SweepFile) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +15,7 @@ from common.errors import TrialError, UserError
 from trainables.chat import CHAT_TEMPLATE_KWARGS
 from trainables.checkpoints import mark_complete, save_interval
 from trainables.merging import merged_adapter
+from trainables.steps import check_lengths, total_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,20 +114,6 @@ def prompt_dataset(rows: Sequence[VibeRow], form: PromptFormat) -> Dataset:
     )
 
 
-def total_steps(config: TrainingConfig, num_rows: int) -> int:
-    """Optimizer steps of the whole trial.
-
-    An epoch has as many generation cycles as fill up with rows, each of off_policy_depth steps.
-    """
-    if config.max_steps is not None:
-        return config.max_steps
-    return math.ceil(config.epochs * (num_rows // _prompts_per_cycle(config)) * config.off_policy_depth)
-
-
-def _prompts_per_cycle(config: TrainingConfig) -> int:
-    return config.batch.batch_size * config.steps_per_generation // config.grpo.num_generations
-
-
 def check_packages(config: TrainingConfig) -> None:
     """Refuse what this machine cannot run.
 
@@ -154,20 +140,7 @@ def check_rows(config: TrainingConfig, rows: Sequence[VibeRow], form: PromptForm
     Raises:
         UserError: fewer rows than one generation cycle takes, or a row that is longer than the context.
     """
-    if not len(rows) >= _prompts_per_cycle(config):
-        raise UserError(
-            f"{path} must have >= {_prompts_per_cycle(config)} rows, the prompts of one generation batch, "
-            f"got {len(rows)}; add rows or lower batch.batch_size"
-        )
-    room = config.data.max_seq_length - config.grpo.max_completion_length
-    for number, row in enumerate(rows, start=1):
-        length = len(form.token_ids(row.prompt))
-        if not length <= room:
-            raise UserError(
-                f"{path} row {number}: prompt and completion must fit data.max_seq_length "
-                f"{config.data.max_seq_length}, got {length} prompt tokens + grpo.max_completion_length "
-                f"{config.grpo.max_completion_length}; raise the one or lower the other"
-            )
+    check_lengths(config, [len(form.token_ids(row.prompt)) for row in rows], path)
 
 
 def check_finite(model: nn.Module, step: int) -> None:

@@ -45,6 +45,7 @@ class TrialCurves:
         start, constants, self._end = hparams(_constants(config), {_OBJECTIVE: None})
         for summary in (start, constants):
             self._writer.file_writer.add_summary(summary)
+        self._depth = config.off_policy_depth
         self._writer.flush()
 
     def __enter__(self) -> TrialCurves:
@@ -62,6 +63,9 @@ class TrialCurves:
         for name, tag in _TAGS.items():
             if logs.get(name) is not None:
                 self._writer.add_scalar(tag, logs[name], step)
+        if "learning_rate" in logs:  # not the summary at the end
+            # A flat line, so that curves of trials with different depths are not compared unawares.
+            self._writer.add_scalar("train/off_policy_depth", self._depth, step)
 
     def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
         """One held-out evaluation: the objective and its parts."""
@@ -72,8 +76,12 @@ class TrialCurves:
 
 
 def _constants(config: TrainingConfig) -> dict[str, bool | int | float | str]:
-    """Every setting as HParams takes it; the system prompt is thousands of characters and has a name."""
+    """Every setting as HParams takes it, and the off-policy depth that follows from them.
+
+    The system prompt is thousands of characters and has a name.
+    """
     settings = flatten(config.model_dump(mode="json", exclude={"system_prompt"}))
+    settings["off_policy_depth"] = config.off_policy_depth
     return {
         name: value if isinstance(value, bool | int | float | str) else str(value)
         for name, value in settings.items()

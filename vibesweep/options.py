@@ -1,4 +1,4 @@
-"""Reading what the user names: JSON files, existing files, training configurations in their precedence."""
+"""Reading what the user names: JSON files, existing files, seeds, configurations in their precedence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["existing_file", "read_json", "training_config"]
+    from search_spaces import SweepFile
+
+__all__ = ["existing_file", "read_json", "training_config", "with_seeds"]
 
 
 def existing_file(path: Path, what: str) -> Path:
@@ -67,3 +69,18 @@ def training_config(
         difference = config_difference(preset(ablation_preset), TrainingConfig())
         config = apply_overrides(config, flatten(difference))
     return apply_overrides(config, {path: value for path, value in flags.items() if value is not None})
+
+
+def with_seeds(sweep: SweepFile, seeds: str | None) -> SweepFile:
+    """The sweep with the seeds of `--seeds`; unchanged where it was not given.
+
+    Raises:
+        UserError: they are no whole numbers, or equal.
+    """
+    if seeds is None:
+        return sweep
+    try:
+        numbers = tuple(int(part) for part in seeds.split(","))
+    except ValueError as error:
+        raise UserError(f"--seeds must be whole numbers with commas between, got {seeds!r}") from error
+    return sweep.with_seeds(numbers)

@@ -1,4 +1,4 @@
-"""`vibesweep sweep run|resume`: many trials on Ray, ranked at the end."""
+"""`vibesweep sweep plan|run|resume`: many trials on Ray, ranked at the end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from common.errors import UserError
-from search_spaces import load_sweep_file
+from search_spaces import load_sweep_file, smoke_sweep
+from vibesweep.options import with_seeds
+from vibesweep.plan import plan, refuse_beyond_budget
 from vibesweep.rank import print_ranking
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["app"]
 EXIT_OVER_BUDGET: Final = 3
 
 app = typer.Typer(help="Run many trials and keep every outcome.", no_args_is_help=True)
+app.command("plan")(plan)
 
 
 @app.command()
@@ -30,11 +32,21 @@ def run(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Training seeds instead of the file's: 3,4,5.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run it though its plan is over budget.")] = False,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke", help="Prove that it runs: tiny policy, 2 points, 2 steps, in NAME-smoke."),
+    ] = False,
 ) -> int:
     """Run a sweep; the same sweep already there and unfinished goes on where it stopped."""
-    sweep = load_sweep_file(file)
-    if seeds is not None:
-        sweep = sweep.with_seeds(_seeds(seeds))
+    sweep = with_seeds(load_sweep_file(file), seeds)
+    if smoke:
+        sweep, changes = smoke_sweep(sweep)
+        for change in changes:
+            print(f"smoke: {change}", file=sys.stderr)
+        overwrite = True
+    elif not force:
+        refuse_beyond_budget(sweep, file)
     from cluster import run_sweep, sweep_directory  # noqa: PLC0415 - imports ray
 
     return _finish(run_sweep(sweep, sweep_directory(sweep, storage), overwrite=overwrite))
@@ -46,13 +58,6 @@ def resume(directory: Annotated[Path, typer.Argument(help="The sweep's folder.")
     from cluster import resume_sweep  # noqa: PLC0415 - imports ray
 
     return _finish(resume_sweep(directory))
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UserError(f"--seeds must be whole numbers with commas between, got {text!r}") from error
 
 
 def _finish(outcome: SweepOutcome) -> int:

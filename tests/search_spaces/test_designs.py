@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.errors import UserError
 from search_spaces.designs import enumerate_points, factorial, grid_cells, one_at_a_time, random_points
 from search_spaces.points import params_of, point
 from search_spaces.sweep_file import SweepFile
@@ -171,3 +172,13 @@ def test_random_points_are_as_many_as_the_trials() -> None:
     assert [p.params["grpo.beta"] for p in enumerate_points(space).points] == [
         params["grpo.beta"] for params in islice(random_points(space), 5)
     ]
+
+
+def test_refused_points_are_listed_where_that_is_asked_for() -> None:
+    space = sweep(space={"grpo.reward.reward_type": ["clap", "custom"], "lora.r": [4, 8]})
+    with pytest.raises(UserError, match=r"custom_scorer_path must be set"):
+        enumerate_points(space)
+    found = enumerate_points(space, keep_invalid=True)
+    assert [(p.number, p.config.lora.r) for p in found.points] == [(0, 4), (1, 8)]
+    assert [one.params["lora.r"] for one in found.invalid] == [4, 8]
+    assert "custom_scorer_path must be set" in found.invalid[0].reason

@@ -98,6 +98,18 @@ def test_batches_and_groups_that_do_not_divide_share_rollouts(
     assert config.off_policy_depth == depth
 
 
+def test_every_batch_of_the_guide_runs_with_every_number_of_generations() -> None:
+    for batch in range(4, 33):
+        for generations in range(2, 9):
+            config = apply_overrides(
+                TrainingConfig(), {"batch.batch_size": batch, "grpo.num_generations": generations}
+            )
+            args = arguments(config)  # TRL refuses a generation batch that is no multiple of the group
+            assert (args.per_device_train_batch_size, args.num_generations) == (batch, generations)
+            # The fewest steps whose completions fill whole groups.
+            assert config.off_policy_depth == min(d for d in range(1, 9) if batch * d % generations == 0)
+
+
 @pytest.mark.parametrize(
     ("overrides", "rows", "steps"),
     [

@@ -47,6 +47,8 @@ def test_a_trial_has_curves_of_training_and_of_the_held_out_objective(
     )
     assert [e.step for e in events.Scalars("held_out/objective")] == [0, 2]
     assert [e.step for e in events.Scalars("train/reward")] == [1, 2]
+    # batch 4 with 2 generations: every step learns from rollouts of its own
+    assert [e.value for e in events.Scalars("train/off_policy_depth")] == [1, 1]
     tags = set(events.Tags()["scalars"])
     assert {
         "train/format",
@@ -63,10 +65,12 @@ def test_a_trial_has_curves_of_training_and_of_the_held_out_objective(
 def test_the_hparams_row_has_every_constant_from_the_start(
     make_config: Callable[..., TrainingConfig], tmp_path: Path
 ) -> None:
-    curves = TrialCurves(str(tmp_path), make_config(lora__r=4), resumed_at=None)
+    curves = TrialCurves(str(tmp_path), make_config(lora__r=4, grpo__num_generations=6), resumed_at=None)
     started = hparams_of(events_of(str(tmp_path)))
     row = started[metadata.SESSION_START_INFO_TAG].session_start_info.hparams
     assert row["lora.r"].number_value == 4
+    # batch 4 with 6 generations: 6 / gcd(4, 6) = 3 steps on one batch of rollouts
+    assert row["off_policy_depth"].number_value == 3
     assert row["optimizer.name"].string_value == "adamw_torch"
     assert "system_prompt" not in row
     assert metadata.SESSION_END_INFO_TAG not in started
