@@ -177,8 +177,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         """Tell how the point did once all of its seeds have ended."""
         seeds = self._open[record.number]
         evaluations = EvaluationsRecord.read(self._trials / record.trial_id)
-        change = next(iter(LineageRecord.read(self._trials / record.trial_id).changes), None)
-        seeds[record.seed] = EndedSeed(outcome, evaluations, change and change.step)
+        changes = LineageRecord.read(self._trials / record.trial_id).changes
+        seeds[record.seed] = EndedSeed(outcome, evaluations, changes[0].step if changes else None)
         if len(seeds) == len(self._seeds):
             known = point_outcome(
                 [seeds[seed] for seed in self._seeds], audio_floor=self._sweep.objective.audio_floor

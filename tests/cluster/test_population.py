@@ -1,4 +1,4 @@
-"""Population based training on stand-in trials: each step adds beta to the weights, which are the objective."""
+"""Population based training on stand-in trials: each step adds beta to what they are worth."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from cluster.point_outcome import EndedSeed, PointOutcome, point_outcome
 from cluster.population import Population, PopulationRecord, Round, check_population
 from common.errors import UserError
 from common.lineage import Change, LineageRecord
 from common.records import EvaluationsRecord, ResultRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from search_spaces.sweep_file import SweepFile
-
-    MakeSweep = Callable[..., SweepFile]
+    from tests.cluster.conftest import MakeSweep
 
 HERE = Path(__file__).parent
 
@@ -48,7 +48,7 @@ PBT: dict[str, Any] = {
         ),
         (
             {"space": {"lora.r": [1, 2, 4, 8]}},
-            "an axis that can change while a trial trains with pbt, got lora.r; add one of optimizer.learning",
+            "an axis that can change while a trial trains with pbt, got lora.r; add one of optimizer",
         ),
         (
             {"base": {"base_model": "tiny"}},
@@ -224,8 +224,18 @@ def test_a_change_that_was_only_written_down_is_carried_out_by_the_next_driver(
     Population(sweep, tmp_path, say=said.append)
 
 
+def test_a_search_learns_of_a_changed_point_only_what_it_was_worth_before() -> None:
+    ended = EndedSeed(
+        ResultRecord(status="finished", objective=0.9, steps=8),
+        EvaluationsRecord(objectives={2: 0.1, 4: 0.3, 6: 0.7, 8: 0.9}),
+        changed_at=4,
+    )
+    assert point_outcome([ended], audio_floor=-1) == PointOutcome("stopped", {}, {2: 0.1, 4: 0.3})
+
+
 def changed(sweep: SweepFile, step: int, copied_from: str) -> Change:
     return Change(
         step=step, copied_from=copied_from, objective=0.4, objective_copied=1.6,
-        params_before={"grpo.beta": 0.1}, params_after={"grpo.beta": 0.3}, config_hash="0", config=sweep.base_config(),
+        params_before={"grpo.beta": 0.1}, params_after={"grpo.beta": 0.3}, config_hash="0",
+        config=sweep.base_config(),
     )  # fmt: skip
