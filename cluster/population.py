@@ -10,26 +10,24 @@ goes on before everything has: a new driver does again what a killed one had not
 
 from __future__ import annotations
 
-import math
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.schedulers import TrialScheduler
 
+from cluster.rounds import PopulationRecord, Round, quantiles, sentence
 from cluster.search import as_run
 from common.errors import UserError
 from common.lineage import Change, LineageRecord
-from common.model import FrozenModel
 from common.objective import OBJECTIVE_NAME
-from common.records import EvaluationsRecord, TrialRecord, write_text_atomically
+from common.records import EvaluationsRecord, TrialRecord
 from common.training_config import flatten
-from search_spaces.designs import enumerate_points
-from search_spaces.perturbation import CHANGEABLE, perturbable, perturbed
+from search_spaces.perturbation import CHANGEABLE, perturbed
 from search_spaces.points import point
-from trainables.checkpoints import Checkpoint, save_interval, starting_checkpoint, take_over
+from trainables.checkpoints import Checkpoint, starting_checkpoint, take_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ray.tune.execution.tune_controller import TuneController
@@ -39,89 +37,13 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["POPULATION_FILE", "WAITS_AT", "Population", "PopulationRecord", "Round", "check_population"]
-
-POPULATION_FILE: Final = "population.json"
+__all__ = ["WAITS_AT", "Population"]
 
 WAITS_AT: Final = "waits_at"
 """In a trial's first report: the step that it would go on from, where it may have to wait."""
 
-_SMALLEST: Final = 4
 _PATIENCE: Final = 16
 """Draws of a change that are refused before a trial goes on with the settings that it copied."""
-
-
-class Round(FrozenModel):
-    """The population at one step."""
-
-    step: int
-    objectives: dict[str, float]
-    """What each trial was worth that was compared."""
-    changes: dict[str, Change]
-    """What the worst of them go on with."""
-
-
-class PopulationRecord(FrozenModel):
-    """The rounds so far, oldest first."""
-
-    rounds: tuple[Round, ...] = ()
-
-    def write(self, directory: Path) -> None:
-        """Write `population.json` into the sweep directory, atomically."""
-        write_text_atomically(directory / POPULATION_FILE, self.model_dump_json(indent=2) + "\n")
-
-    @classmethod
-    def read(cls, directory: Path) -> PopulationRecord:
-        """The record in a sweep directory; an empty one where there is none."""
-        path = directory / POPULATION_FILE
-        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
-
-
-def check_population(sweep: SweepFile) -> None:
-    """See that the sweep's trials can be one population.
-
-    Raises:
-        UserError: they cannot.
-    """
-    every, listed = sweep.scheduler.turning_steps, sweep.search.mode in ("grid", "random")
-    points = enumerate_points(sweep).points if listed else ()
-    size = len(points) if listed else sweep.search.trials or 0
-    if not size >= _SMALLEST:
-        raise UserError(f"a population must have >= {_SMALLEST} points with pbt, got {size}; add trials")
-    if len(sweep.seeds) > 1:
-        raise UserError(
-            f"seeds must be one with pbt, got {len(sweep.seeds)}; a configuration that changes while it "
-            "trains changes in another way with each seed: run the sweep once for each, under two names"
-        )
-    if sweep.resources.max_concurrent_trials is not None:
-        raise UserError(
-            "resources.max_concurrent_trials must be left out with pbt, got "
-            f"{sweep.resources.max_concurrent_trials}; trials that wait for the others would take the places "
-            "of those: raise base.infra.cpus_per_trial to run fewer at once"
-        )
-    if not perturbable(sweep.space):
-        raise UserError(
-            f"space must have an axis that can change while a trial trains with pbt, got "
-            f"{', '.join(sweep.space) or 'none'}; add one of {', '.join(CHANGEABLE)}"
-        )
-    for config in [sweep.base_config(), *(one.config for one in points)]:
-        _check_steps(config, every)
-
-
-def _check_steps(config: TrainingConfig, every: int) -> None:
-    """Raise UserError unless a trial has a checkpoint at each step where it may be copied."""
-    stored = save_interval(config.logging.save_steps, config.off_policy_depth)
-    if config.logging.save_strategy == "no" or every % stored:
-        raise UserError(
-            f"scheduler.perturbation_steps must be a multiple of the steps between checkpoints with pbt, got "
-            f"{every} and a checkpoint every {stored} steps with save_strategy "
-            f"{config.logging.save_strategy!r}; set base.logging.save_steps"
-        )
-    if config.max_steps is not None and not every < config.max_steps:
-        raise UserError(
-            f"scheduler.perturbation_steps must be < max_steps {config.max_steps} with pbt, got {every}; "
-            "nothing would change"
-        )
 
 
 class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
@@ -131,7 +53,7 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
         """Take up what the directory holds, and do what an earlier driver left undone.
 
         Args:
-            sweep: one that `check_population` accepts.
+            sweep: one that `check_scheduler` accepts.
             directory: the sweep's.
             say: told about every change.
         """
@@ -206,7 +128,7 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
             trial_id: EvaluationsRecord.read(self._trials / trial_id).objectives[step] for trial_id in members
         }
         changes = {}
-        best, worst = _quantiles(objectives, self._sweep.scheduler.quantile)
+        best, worst = quantiles(objectives, self._sweep.scheduler.quantile)
         donors = [trial_id for trial_id in best if self._checkpoint(trial_id, step)]
         for trial_id in worst:
             rng = Random(f"{self._sweep.search.seed} {step} {trial_id}")
@@ -231,7 +153,7 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
             assert checkpoint is not None, "nobody goes on before a round is carried out"
             take_over(checkpoint, folder)
             lineage.with_change(change).write(folder)
-            self._say(_sentence(trial_id, change))
+            self._say(sentence(trial_id, change))
 
     def _checkpoint(self, trial_id: str, step: int) -> Checkpoint | None:
         """What a trial that waits at a step goes on from; None where it has none of that step."""
@@ -283,30 +205,10 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
         return point(self._sweep, number, params)
 
 
-def _quantiles(objectives: Mapping[str, float], share: float) -> tuple[Sequence[str], Sequence[str]]:
-    """The best and the worst trials, a share of each, rounded up but never more than half; ties by name."""
-    ranked = sorted(objectives, key=lambda trial_id: (-objectives[trial_id], trial_id))
-    count = min(math.ceil(round(share * len(ranked), 9)), len(ranked) // 2)
-    return ranked[:count], ranked[len(ranked) - count :]
-
-
 def _fixed(config: TrainingConfig) -> dict[str, Any]:
     """The settings that cannot change while a trial trains."""
     settings = flatten(config.model_dump(mode="json"))
     return {path: value for path, value in settings.items() if path not in CHANGEABLE}
-
-
-def _sentence(trial_id: str, change: Change) -> str:
-    """A change in words."""
-    moved = [
-        f"{path} {change.params_before.get(path, 'none')} -> {value}"
-        for path, value in change.params_after.items()
-        if change.params_before.get(path) != value
-    ]
-    return (
-        f"step {change.step}: {trial_id} ({change.objective:.3f}) takes over {change.copied_from} "
-        f"({change.objective_copied:.3f}), {', '.join(moved) or 'nothing else changed'}"
-    )
 
 
 def _name(trial: Trial) -> str:

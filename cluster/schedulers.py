@@ -13,7 +13,7 @@ from ray.tune.schedulers import (
 )
 from ray.tune.schedulers.hyperband import _Bracket
 
-from cluster.population import check_population
+from cluster.population_rules import check_population
 from common.errors import UserError
 from common.objective import OBJECTIVE_NAME
 from common.records import TRIAL_FILE, EvaluationsRecord, ResultRecord, TrialRecord

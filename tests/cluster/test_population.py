@@ -16,7 +16,9 @@ import pytest
 from rich.console import Console
 
 from cluster.point_outcome import EndedSeed, PointOutcome, point_outcome
-from cluster.population import Population, PopulationRecord, Round, check_population
+from cluster.population import Population
+from cluster.population_rules import check_population
+from cluster.rounds import PopulationRecord, Round
 from common.errors import UserError
 from common.lineage import Change, LineageRecord
 from common.records import EvaluationsRecord, ResultRecord
