@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.sweep import StoredTrial
+    from common.lineage import Change
     from common.records import TrialRecord
 
 __all__ = ["Arm", "RowGroup", "Unranked", "paired_cells", "sort_into_arms"]
@@ -33,6 +34,8 @@ class Arm:
     """Seeds that ended without an outcome."""
     evaluations: Evaluations
     """Arrays are [S, V, J]; S seeds, all vibes V of the sweep, J samples."""
+    changes: tuple[Change, ...] = ()
+    """How its configuration changed while it trained; such an arm has one trial, and `record` its start."""
 
     @property
     def kind(self) -> RowGroup:
@@ -46,8 +49,9 @@ class Arm:
 
     @property
     def policy(self) -> tuple[str, str]:
-        """What it started from: base model and system prompt."""
-        return self.record.config.base_model, self.record.config.system_prompt
+        """What it was trained from: base model and system prompt; taken over with another's weights."""
+        config = self.changes[-1].config if self.changes else self.record.config
+        return config.base_model, config.system_prompt
 
 
 class Unranked(NamedTuple):
@@ -67,13 +71,15 @@ def sort_into_arms(
     A trial that has not ended is left out, and so is a configuration with a seed that the scheduler stopped:
     its last evaluation is not the outcome of its training, and the other seeds alone would flatter it. A
     finished trial whose last evaluation is not in the ledger counts as failed: an earlier evaluation would
-    stand for another policy.
+    stand for another policy. A trial whose configuration changed is no seed of any other.
     """
     last = evaluations.last_steps()
-    configurations: dict[tuple[str, str], list[StoredTrial]] = defaultdict(list)
+    configurations: dict[tuple[str, str, str], list[StoredTrial]] = defaultdict(list)
     for trial in trials:
         if trial.result is not None:
-            configurations[trial.record.kind, trial.record.config_hash].append(trial)
+            record = trial.record
+            own = record.trial_id if trial.lineage.changes else ""
+            configurations[record.kind, record.config_hash, own].append(trial)
 
     arms, unranked = [], []
     for members in configurations.values():
@@ -93,7 +99,8 @@ def sort_into_arms(
                 keys.setdefault(record.seed, EvaluationKey(record.trial_id, last[record.trial_id]))
         seeds = tuple(sorted(keys))
         first, num_failed = members[0].record, len(reasons.keys() - keys.keys())
-        arm = Arm(first, seeds, num_failed, evaluations.select([keys[seed] for seed in seeds]))
+        selected = evaluations.select([keys[seed] for seed in seeds])
+        arm = Arm(first, seeds, num_failed, selected, members[0].lineage.changes)
         if not seeds:
             unranked.append(Unranked(first.label, first.params, num_failed, next(iter(reasons.values()))))
         elif arm.evaluations.scored_vibes.sum() < 2:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.comparisons import Difference
     from analysis.intervals import Interval
     from analysis.sweep import Sweep
+    from common.lineage import Change
     from common.reward_config import RewardWeights
 
 __all__ = ["RankedRow", "Ranking", "compute_ranking"]
@@ -54,6 +55,8 @@ class RankedRow:
     """None for baselines, and where no untrained policy of the same model and prompt was evaluated."""
     tied_with_best: bool
     """Whether it is the best configuration, or cannot be told from it."""
+    changes: tuple[Change, ...] = ()
+    """How the configuration changed while it trained; label, params and hash are those it began with."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None,
         audio_over_valid=cells.audio_over_rendered,
         difference=difference,
         tied_with_best=tied,
+        changes=arm.changes,
     )
 
 

@@ -20,7 +20,9 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
 
     `diff_…` compares a trial with its untrained policy, paired by vibe and sample; `low` and `high` are
     corrected for the number of configurations compared, those that end in `_single` are not. The
-    validity part and the audio part make up `diff_mean`. A value that does not exist is null.
+    validity part and the audio part make up `diff_mean`. A value that does not exist is null. A row with a
+    `lineage` changed while it trained: its label, params and hash are those it began with, and
+    `params_after` of the last entry are those it ended with.
     """
     return {
         "sweep": ranking.sweep,
@@ -71,6 +73,7 @@ def _row(row: RankedRow) -> dict[str, Any]:
         "audio_over_valid": row.audio_over_valid,
         "tied_with_best": row.tied_with_best,
         "config_hash": row.config_hash,
+        "lineage": [change.model_dump(mode="json", exclude={"config"}) for change in row.changes],
         **_difference(row),
     }
 

@@ -26,13 +26,16 @@ def plus_minus(interval: Interval, *, signed: bool = False) -> str:
 
 
 def short_name(row: RankedRow) -> str:
-    """The row's label with each setting by its last name, where that is clear: `beta=0.02, lora.r=8`."""
+    """The row's label with each setting by its last name, where that is clear: `beta=0.02, lora.r=8`.
+
+    A configuration that changed while it trained is marked: the values are those it began with.
+    """
     lasts = [path.rpartition(".")[2] for path in row.params]
     name = row.label
     for path, last in zip(row.params, lasts, strict=True):
         if len(last) > 2 and lasts.count(last) == 1:
             name = name.replace(f"{path}=", f"{last}=")
-    return name
+    return f"{name} (changed while training {_times(len(row.changes))})" if row.changes else name
 
 
 def summary(ranking: Ranking) -> list[str]:
@@ -88,6 +91,11 @@ def warnings(ranking: Ranking) -> list[str]:
         )
     if len(ranking.scorers) > 1:
         found.append(f"Scores of different scorers cannot be compared: {'; '.join(ranking.scorers)}.")
+    if changed := sum(bool(row.changes) for row in configurations):
+        found.append(
+            f"{_count(changed, 'configuration')} changed while training, and stand under the values they "
+            "began with: `vibesweep rank --json` has what they went on with."
+        )
     if alone := len(configurations) - ranking.num_compared:
         found.append(f"No untrained policy to compare {_count(alone, 'configuration')} with.")
     if ranking.num_stopped:
@@ -105,6 +113,10 @@ def warnings(ranking: Ranking) -> list[str]:
     if counts := [_count(number, noun) for noun, number in left_out.items() if number]:
         found.append(f"Left out: {', '.join(counts)}.")
     return found
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _count(number: int, noun: str) -> str:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from common.errors import UserError, first_problem
 from common.ledger import LEDGER_SCHEMA, LEDGER_VERSION
+from common.lineage import LINEAGE_FILE, LineageRecord
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
 from search_spaces.sweep_record import SWEEP_RECORD, SweepRecord
 
@@ -28,7 +29,7 @@ __all__ = ["StoredTrial", "Sweep", "load_sweep"]
 
 _VERSION_KEY: Final = b"vibesweep.ledger_version"
 
-R = TypeVar("R", TrialRecord, ResultRecord | None)
+R = TypeVar("R", TrialRecord, ResultRecord | None, LineageRecord)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class StoredTrial:
     record: TrialRecord
     result: ResultRecord | None
     """None while the trial has not ended."""
+    lineage: LineageRecord = LineageRecord()  # noqa: RUF009 - frozen
+    """How its configuration changed while it trained; `record` has the first."""
 
     @property
     def was_stopped(self) -> bool:
@@ -88,7 +91,9 @@ def load_sweep(directory: Path | str) -> Sweep:
         trial = _read_record(TrialRecord.read, folder / TRIAL_FILE, torn)
         if trial is None:
             continue
-        trials.append(StoredTrial(trial, _read_record(ResultRecord.read, folder / RESULT_FILE, torn)))
+        result = _read_record(ResultRecord.read, folder / RESULT_FILE, torn)
+        lineage = _read_record(LineageRecord.read, folder / LINEAGE_FILE, torn) or LineageRecord()
+        trials.append(StoredTrial(trial, result, lineage))
         parts += [
             part for path in sorted(folder.glob("ledger/*.parquet")) if (part := _read_part(path, torn))
         ]

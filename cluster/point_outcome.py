@@ -28,6 +28,17 @@ class EndedSeed(NamedTuple):
 
     result: ResultRecord
     evaluations: EvaluationsRecord
+    changed_at: int | None = None
+    """The step at which its configuration changed for the first time; None where it never did."""
+
+    @property
+    def objectives(self) -> Mapping[int, float]:
+        """Optimizer step to held-out objective, as far as it ran the point's configuration."""
+        return {
+            step: objective
+            for step, objective in self.evaluations.objectives.items()
+            if self.changed_at is None or step <= self.changed_at
+        }
 
 
 class PointOutcome(NamedTuple):
@@ -43,19 +54,18 @@ class PointOutcome(NamedTuple):
 def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float) -> PointOutcome:
     """How a point with these seeds ended: stopped if any of them was, failed if none finished.
 
+    A seed whose configuration changed counts as stopped there: what it ended with is another point's.
+
     Args:
         seeds: all of the point's, each ended.
         audio_floor: stands for the audio of a policy none of whose configs can be rendered: that is what
             the model did wrong, so it is the floor and not missing.
     """
-    steps = sorted({step for seed in seeds for step in seed.evaluations.objectives})
+    steps = sorted({step for seed in seeds for step in seed.objectives})
     intermediate = {
-        step: fmean(
-            seed.evaluations.objectives[step] for seed in seeds if step in seed.evaluations.objectives
-        )
-        for step in steps
+        step: fmean(seed.objectives[step] for seed in seeds if step in seed.objectives) for step in steps
     }
-    if any(seed.result.status == "stopped" for seed in seeds):
+    if any(seed.result.status == "stopped" or seed.changed_at is not None for seed in seeds):
         return PointOutcome("stopped", {}, intermediate)
     finished = [seed.result for seed in seeds if seed.result.status == "finished"]
     values: dict[Metric, list[float | None]] = {

@@ -13,6 +13,7 @@ from ray.tune.schedulers import (
 )
 from ray.tune.schedulers.hyperband import _Bracket
 
+from cluster.population_rules import check_population
 from common.errors import UserError
 from common.objective import OBJECTIVE_NAME
 from common.records import TRIAL_FILE, EvaluationsRecord, ResultRecord, TrialRecord
@@ -43,10 +44,7 @@ def check_scheduler(sweep: SweepFile) -> None:
     """
     scheduler = sweep.scheduler
     if scheduler.type == "pbt":
-        raise UserError(
-            "scheduler.type must be none, asha, median or hyperband, got 'pbt'; population based training "
-            "is not there yet"
-        )
+        check_population(sweep)
     logging = sweep.base_config().logging
     if scheduler.type == "hyperband":
         if sweep.resources.max_concurrent_trials is not None:
@@ -68,7 +66,7 @@ def make_scheduler(config: SchedulerConfig, total_steps: int) -> TrialScheduler 
     """The sweep's scheduler; None where every trial runs to its end.
 
     Args:
-        config: one that `check_scheduler` accepts.
+        config: one that `check_scheduler` accepts, and not pbt, whose scheduler is `Population`.
         total_steps: optimizer steps of a whole trial, which HyperBand's brackets are cut from.
     """
     if config.type == "none":
@@ -81,7 +79,7 @@ def make_scheduler(config: SchedulerConfig, total_steps: int) -> TrialScheduler 
     if config.type == "median":
         # A trial that yields to others would have to be loaded again.
         return Median(**common, grace_period=grace, min_time_slice=float("inf"), hard_stop=True)
-    assert config.type == "hyperband", f"check_scheduler refuses {config.type!r}"
+    assert config.type == "hyperband", f"not this function's: {config.type!r}"
     scheduler = HyperBand(**common, max_t=max(total_steps, 1), reduction_factor=config.reduction_factor)
     scheduler.grace_steps = grace
     return scheduler

@@ -13,6 +13,7 @@ from ray.tune.search import Searcher
 
 from cluster.point_outcome import EndedSeed, point_outcome
 from cluster.study import KnownPoint
+from common.lineage import LineageRecord
 from common.objective import OBJECTIVE_NAME
 from common.records import TRIAL_FILE, EvaluationsRecord, ResultRecord, TrialRecord
 from search_spaces.points import trial_id as trial_name
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["CRASH_FILE", "SweepSearcher"]
+__all__ = ["CRASH_FILE", "SweepSearcher", "as_run"]
 
 CRASH_FILE: Final = "crash.txt"
 """Where a trial leaves the traceback of what ended its process."""
@@ -137,20 +138,11 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
                 params=dict(point.params),
                 seed=seed,
                 config_hash=point.config_hash,
-                config=self._as_run(point.config, seed),
+                config=as_run(self._sweep, point.config, seed),
                 sampler=dict(self._proposals.notes(point.number)),
             )
         )
         self._watch(KnownPoint(point.number, point.params))
-
-    def _as_run(self, config: TrainingConfig, seed: int) -> TrainingConfig:
-        """A point's configuration with a seed, evaluated as often as the scheduler asks for."""
-        update: dict[str, Any] = {"seed": seed}
-        if self._sweep.scheduler.eval_steps is not None:
-            update["logging"] = config.logging.model_copy(
-                update={"eval_steps": self._sweep.scheduler.eval_steps}
-            )
-        return config.model_copy(update=update)
 
     def _restore_points(self) -> None:
         """Take in every point that an earlier driver proposed; what has not ended runs again first."""
@@ -185,13 +177,22 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         """Tell how the point did once all of its seeds have ended."""
         seeds = self._open[record.number]
         evaluations = EvaluationsRecord.read(self._trials / record.trial_id)
-        seeds[record.seed] = EndedSeed(outcome, evaluations)
+        changes = LineageRecord.read(self._trials / record.trial_id).changes
+        seeds[record.seed] = EndedSeed(outcome, evaluations, changes[0].step if changes else None)
         if len(seeds) == len(self._seeds):
             known = point_outcome(
                 [seeds[seed] for seed in self._seeds], audio_floor=self._sweep.objective.audio_floor
             )
             self._proposals.tell(record.number, known)
             self._watch(KnownPoint(record.number, record.params, known))
+
+
+def as_run(sweep: SweepFile, config: TrainingConfig, seed: int) -> TrainingConfig:
+    """A point's configuration with a seed, evaluated as often as the scheduler asks for."""
+    update: dict[str, Any] = {"seed": seed}
+    if sweep.scheduler.eval_steps is not None:
+        update["logging"] = config.logging.model_copy(update={"eval_steps": sweep.scheduler.eval_steps})
+    return config.model_copy(update=update)
 
 
 def _stopped(folder: Path) -> ResultRecord | None:

@@ -15,6 +15,7 @@ from cluster.budget import Budget, BudgetCallback
 from cluster.mirror import Mirror, opened_mirror
 from cluster.plan import baselines, check_sweep, num_trials, scorer_keys, steps_of_a_trial
 from cluster.pool import ScoringPool
+from cluster.population import Population
 from cluster.progress import ProgressCallback, SweepDisplay
 from cluster.proposals import proposals_for
 from cluster.schedulers import make_scheduler, replay
@@ -163,6 +164,7 @@ def _run(
                     objective=sweep.objective,
                     scorers=pool.actors,
                     code=code,
+                    waits_every=sweep.scheduler.turning_steps if sweep.scheduler.type == "pbt" else None,
                 )
                 # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
                 with redirect_stdout(StringIO()):
@@ -179,7 +181,9 @@ def _tuner(
     infra = sweep.base_config().infra
     trials = Path(task.directory) / "trials"
     scheduler = None
-    if sweep.scheduler.type != "none":
+    if sweep.scheduler.type == "pbt":
+        scheduler = Population(sweep, Path(task.directory), say=display.say)
+    elif sweep.scheduler.type != "none":
         scheduler = make_scheduler(sweep.scheduler, steps_of_a_trial(sweep))
         replay(scheduler, trials)
     return tune.Tuner(

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from cluster.pool import PoolBackend
+from cluster.population import WAITS_AT
 from cluster.scoring_actor import ScorerKey
 from cluster.search import CRASH_FILE
 from common.errors import TrialError, UserError
+from common.lineage import LineageRecord
 from common.objective import OBJECTIVE_NAME
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from rewards import Scorer, load_callable
+from trainables.checkpoints import starting_checkpoint
 from trainables.spec import Progress, TrialSpec
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ class SweepTask:
     scorers: tuple[ActorHandle[ScoringActor], ...]
     """The pool's actors; none scores inside each trial's process."""
     code: TrialCode
+    waits_every: int | None = None
+    """Optimizer steps after which a trial may have to wait for the others; None where it never has."""
 
 
 def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
@@ -74,13 +79,14 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
 
 
 def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
+    change = LineageRecord.read(folder).last
     spec = TrialSpec(
         sweep=task.sweep,
         trial_id=record.trial_id,
         kind=record.kind,
-        config=record.config,
-        config_hash=record.config_hash,
-        params=record.params,
+        config=change.config if change else record.config,
+        config_hash=change.config_hash if change else record.config_hash,
+        params=change.params_after if change else record.params,
         train_data=task.train_data,
         held_out_data=task.held_out_data,
         objective=task.objective,
@@ -92,7 +98,9 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         load_callable(task.code.random_configs)(spec, evaluation)
         return
 
-    infra = record.config.infra
+    if task.waits_every is not None:
+        _wait_where_it_stands(folder, task.waits_every)
+    infra = spec.config.infra
     deadline_s = infra.timeout_hours * 3600
     evaluations = Evaluations(folder)
 
@@ -105,9 +113,16 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
                 f"{progress.seconds / 3600:.2f} hours at step {progress.step} of {progress.total_steps}"
             )
 
-    reward_key = ScorerKey.of_reward(record.config.grpo.reward)
+    reward_key = ScorerKey.of_reward(spec.config.grpo.reward)
     training = Scorer(_backend(reward_key, task) if reward_key else None)
     load_callable(task.code.trial)(spec, training, evaluation, report)
+
+
+def _wait_where_it_stands(folder: Path, every: int) -> None:
+    """Tell the scheduler where the trial goes on, before it does: a killed driver let nobody wait."""
+    start = starting_checkpoint(folder)
+    if start and start.step % every == 0 and start.step in EvaluationsRecord.read(folder).objectives:
+        tune.report({WAITS_AT: start.step})
 
 
 class Evaluations:

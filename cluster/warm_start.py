@@ -15,6 +15,7 @@ from cluster.samplers import first_generation
 from cluster.study import KnownPoint, StudySpace
 from cluster.sweep_directory import stored_sweep, sweep_record
 from common.errors import UserError
+from common.lineage import LineageRecord
 from common.model import FrozenModel
 from common.objective import objective_value
 from common.records import TRIAL_FILE, ResultRecord, TrialRecord, write_text_atomically
@@ -151,6 +152,8 @@ def _finished(directory: Path, objective: ObjectiveConfig) -> Iterator[_Judged]:
             ) from error
         if record.kind != "trial" or result is None or result.status != "finished":
             continue
+        if LineageRecord.read(folder).changes:
+            continue  # it ended as another point than it began
         rows = [
             row
             for path in sorted(folder.glob("ledger/*.parquet"))

@@ -93,13 +93,26 @@ class SchedulerConfig(FrozenModel):
     eval_steps: Annotated[int, Field(ge=1)] | None = None
     """A trial is evaluated, and may be stopped, every so many steps."""
     grace_steps: Annotated[int, Field(ge=1)] | None = None
-    """No trial is stopped before; `eval_steps` where not given."""
+    """No trial is stopped, or changed, before; `eval_steps` where not given."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
     """asha, hyperband: one trial of so many goes on from each rung."""
     perturbation_steps: Annotated[int, Field(ge=1)] | None = None
-    """pbt: a trial may take over a better one's weights every so many steps; `eval_steps` by default."""
+    """pbt: trials wait for each other every so many steps, and the worst take over the best ones' weights;
+    `eval_steps` by default."""
     quantile: Annotated[float, Field(gt=0, le=0.5)] = 0.25
     """pbt: the share of trials that copy, and that are copied."""
+
+    @property
+    def turning_steps(self) -> int:
+        """pbt: the steps between two rounds.
+
+        Raises:
+            ValueError: there is no scheduler.
+        """
+        steps = self.perturbation_steps or self.eval_steps
+        if steps is None:
+            raise ValueError("type must be a scheduler, got 'none'; it has no rounds")
+        return steps
 
     @model_validator(mode="after")
     def _has_an_interval(self) -> Self:

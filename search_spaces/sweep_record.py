@@ -59,12 +59,12 @@ def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
     tables count by the axes that were made from them.
 
     Left out too is how many points a random or learning search takes: its first points do not depend on it,
-    so a finished sweep goes on with more trials in the same directory. The mirror is only written.
+    so a finished sweep goes on with more trials in the same directory. With pbt it decides, because every
+    trial is compared with all others. The mirror is only written.
     """
     content = sweep.model_dump(mode="json", exclude=set(_NOT_DECISIVE))
-    content["search"] = {
-        key: value for key, value in content["search"].items() if key not in ("trials", "mirror")
-    }
+    left_out = ("mirror",) if sweep.scheduler.type == "pbt" else ("trials", "mirror")
+    content["search"] = {key: value for key, value in content["search"].items() if key not in left_out}
     content["base"] = {
         path: value for path, value in content["base"].items() if not path.startswith("infra.")
     }

@@ -199,6 +199,28 @@ class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no type
             raise TrialError(f"step {self.state.global_step}: the gradient norm is {norm.item()}; {_CURE}")
         return norm
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Load both states, and keep this configuration's settings where the states bring others.
+
+        A state brings the learning rate and the weight decay it was saved with: with a checkpoint taken
+        over from another trial those of the other.
+        """
+        groups = [
+            {name: value for name, value in group.items() if name not in ("params", "lr")}
+            for group in self.optimizer.param_groups
+        ]
+        super()._load_optimizer_and_scheduler(checkpoint)
+        scheduler = self.lr_scheduler
+        scheduler.base_lrs = [group["initial_lr"] for group in groups]
+        rates = [
+            peak * factor(scheduler.last_epoch)
+            for peak, factor in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+        ]
+        scheduler._last_lr = rates
+        for group, settings, rate in zip(self.optimizer.param_groups, groups, rates, strict=True):
+            group.update(settings, lr=rate)
+        assert all(group["initial_lr"] == self.args.learning_rate for group in self.optimizer.param_groups)
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._before_checkpoint(self.state.global_step)
         super()._save_checkpoint(model, trial)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import PrinterCallback, TrainerCallback
 
 from trainables.chat import PromptFormat
-from trainables.checkpoints import newest_checkpoint
+from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
 from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut
 from trainables.grpo import (
@@ -45,7 +45,8 @@ def run_trial(
     """Train one policy and evaluate it on the held-out vibes; or evaluate the untrained policy.
 
     A trial that has finished returns its stored result. One that was stopped goes on from its newest
-    checkpoint, and on a CPU ends bit-equal to one that was not.
+    checkpoint, and on a CPU ends bit-equal to one that was not. So does one that took over another's
+    checkpoint: it goes on as that one would with its own configuration.
 
     Args:
         spec: what to run and where to write.
@@ -74,7 +75,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     train_path = data_path(spec.train_data, "train")
     rows = load_rows(train_path, config.data) if spec.kind == "trial" else []
     steps = total_steps(config, len(rows)) if spec.kind == "trial" else 0
-    checkpoint = newest_checkpoint(Path(spec.directory) / "checkpoints")
+    checkpoint = starting_checkpoint(Path(spec.directory))
 
     policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
@@ -128,7 +129,7 @@ def _trainer(
         on_generated=batch.expect,
         model=policy.model,
         reward_funcs=functions,
-        args=grpo_arguments(spec.config, Path(spec.directory) / "checkpoints", weights),
+        args=grpo_arguments(spec.config, Path(spec.directory) / CHECKPOINTS, weights),
         train_dataset=dataset,
         processing_class=policy.tokenizer,
         peft_config=lora_config(policy.model, spec.config.lora),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    NewSweep = Callable[..., "SweepWriter"]
+
 Completion = float | tuple[float, float, float | None] | Literal["unscored"] | None
 """A number is the audio of a whole valid payload; None is one with format 1 and schema 0.5 that cannot be
 rendered; a tuple gives all components; "unscored" has none."""
@@ -39,7 +41,7 @@ class SweepWriter:
         *,
         seed: int = 0,
         kind: RowKind = "trial",
-        status: Literal["finished", "failed"] | None = "finished",
+        status: Literal["finished", "stopped", "failed"] | None = "finished",
         params: Mapping[str, Any] | None = None,
         base_model: str = "tiny",
         scorer_id: str = "clap",
@@ -132,13 +134,13 @@ def _components(completion: Completion) -> _Components:
 
 
 @pytest.fixture
-def new_sweep(tmp_path: Path) -> Callable[..., SweepWriter]:
+def new_sweep(tmp_path: Path) -> NewSweep:
     """Starts a sweep directory; keywords go to its objective."""
     return lambda **objective: SweepWriter(tmp_path / "runs" / "small", **objective)
 
 
 @pytest.fixture
-def small_sweep(new_sweep: Callable[..., SweepWriter]) -> SweepWriter:
+def small_sweep(new_sweep: NewSweep) -> SweepWriter:
     """Two configurations with two seeds and all baselines; what they come to is in test_ranking.py."""
     sweep = new_sweep()
     sweep.untrained([0.0, None, 0.2])

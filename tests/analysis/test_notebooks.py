@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+if TYPE_CHECKING:
+    from tests.analysis.conftest import SweepWriter
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "analysis" / "notebooks").glob("*.ipynb"))
 
@@ -23,7 +26,9 @@ def test_a_notebook_is_a_thin_view_without_outputs(path: Path) -> None:
             assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)]
 
 
-def test_rank_outcomes_runs_on_a_stored_sweep(small_sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rank_outcomes_runs_on_a_stored_sweep(
+    small_sweep: SweepWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VIBESWEEP_SWEEP", str(small_sweep.directory))
     [path] = [path for path in NOTEBOOKS if path.stem == "rank_outcomes"]
     notebook = nbformat.read(path, as_version=4)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
 from analysis import compute_ranking, load_sweep, render_ranking
 
+if TYPE_CHECKING:
+    from tests.analysis.conftest import NewSweep, SweepWriter
 
-def shown(sweep: Any, width: int = 80) -> str:
+
+def shown(sweep: SweepWriter, width: int = 80) -> str:
     console = Console(width=width, record=True, file=None, quiet=False)
     with console.capture() as capture:
         console.print(render_ranking(compute_ranking(load_sweep(sweep.directory))))
@@ -22,11 +25,11 @@ def flat(text: str) -> str:
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
-def test_the_table_fits_the_terminal(small_sweep: Any, width: int) -> None:
+def test_the_table_fits_the_terminal(small_sweep: SweepWriter, width: int) -> None:
     assert max(map(len, shown(small_sweep, width).splitlines())) <= width
 
 
-def test_every_row_is_shown_on_one_line(small_sweep: Any) -> None:
+def test_every_row_is_shown_on_one_line(small_sweep: SweepWriter) -> None:
     lines = [flat(line) for line in shown(small_sweep).splitlines()]
     [best] = [line for line in lines if line.startswith("1 lora.r=8, beta=0.02 0.700 ±")]
     assert best.endswith("100% 0.400 2")
@@ -34,7 +37,7 @@ def test_every_row_is_shown_on_one_line(small_sweep: Any) -> None:
     assert [line for line in lines if line.startswith("3 untrained policy 0.317 ±")]
 
 
-def test_the_words_say_what_was_best_and_how_sure_that_is(small_sweep: Any) -> None:
+def test_the_words_say_what_was_best_and_how_sure_that_is(small_sweep: SweepWriter) -> None:
     text = flat(shown(small_sweep))
     assert "held-out objective = 0.2 format + 0.3 schema + 0.5 audio" in text
     assert "Best configuration: lora.r=8, beta=0.02, with objective 0.700 ±" in text
@@ -45,7 +48,7 @@ def test_the_words_say_what_was_best_and_how_sure_that_is(small_sweep: Any) -> N
     assert "Cannot be told from the best (≈): lora.r=4, beta=0.02." in text
 
 
-def test_a_clear_win_is_called_more_than_noise(new_sweep: Any) -> None:
+def test_a_clear_win_is_called_more_than_noise(new_sweep: NewSweep) -> None:
     sweep = new_sweep()
     vibes = [0.05 * vibe for vibe in range(20)]
     sweep.untrained([x - 0.5 + 0.01 * (i % 3) for i, x in enumerate(vibes)])
@@ -59,7 +62,7 @@ def test_a_clear_win_is_called_more_than_noise(new_sweep: Any) -> None:
     assert "Of that, +0.000 ±0.000 comes from writing valid configs more often" in text
 
 
-def test_what_was_left_out_is_said(small_sweep: Any) -> None:
+def test_what_was_left_out_is_said(small_sweep: SweepWriter) -> None:
     small_sweep.trial("lora.r=8, grpo.beta=0.02", {0: [0.0, 0.0, 0.0]}, seed=2, status="failed")
     small_sweep.trial("late", {0: [0.0, 0.0, 0.0]}, status=None)
     text = flat(shown(small_sweep))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from search_spaces.sweep_file import SweepFile
 
+    MakeSweep = Callable[..., SweepFile]
+
 HERE = str(Path(__file__).parent)
 
 
@@ -38,7 +40,7 @@ def local_ray() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_sweep(tmp_path: Path) -> Callable[..., SweepFile]:
+def make_sweep(tmp_path: Path) -> MakeSweep:
     """A sweep over grpo.beta on two rows of data, with settings replaced."""
     from search_spaces.sweep_file import SweepFile  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""A driver to be killed: runs the sweep of a JSON file with stand-in trials."""
+"""A driver to be killed: runs the sweep of a JSON file with stand-in trials, `quick` or another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if __name__ == "__main__":
         SweepFile.model_validate_json(Path(sys.argv[1]).read_text()),
         Path(sys.argv[2]),
         code=TrialCode(
-            "trivial_trials:quick", "trivial_trials:random_configs", "trivial_trials:length_backend"
+            f"trivial_trials:{next(iter(sys.argv[3:]), 'quick')}",
+            "trivial_trials:random_configs",
+            "trivial_trials:length_backend",
         ),
     )
     print(outcome.num_finished, len(outcome.failed))

@@ -11,8 +11,11 @@ from cluster.budget import Budget, SpentRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
 
-def budgeted(make_sweep: Any, **budget: Any) -> Any:
+
+def budgeted(make_sweep: MakeSweep, **budget: Any) -> SweepFile:
     return make_sweep(
         base={"base_model": "tiny", "infra.gpus_per_trial": 0.5},
         resources={"scorers": 2, "gpus_per_scorer": 0.25},
@@ -20,7 +23,7 @@ def budgeted(make_sweep: Any, **budget: Any) -> Any:
     )
 
 
-def test_hours_of_two_drivers_add_up(make_sweep: Any, tmp_path: Path) -> None:
+def test_hours_of_two_drivers_add_up(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = budgeted(make_sweep, hours=2)
     first = Budget(sweep, tmp_path)
     first.tick(0, now=100.0)
@@ -53,7 +56,7 @@ def test_hours_of_two_drivers_add_up(make_sweep: Any, tmp_path: Path) -> None:
     ],
 )
 def test_the_limit_that_leaves_no_room_is_named(
-    make_sweep: Any, tmp_path: Path, limits: dict[str, float], started: int, named: str | None
+    make_sweep: MakeSweep, tmp_path: Path, limits: dict[str, float], started: int, named: str | None
 ) -> None:
     SpentRecord(hours=1.0, gpu_hours=1.5).write(tmp_path)
     assert Budget(budgeted(make_sweep, **limits), tmp_path).passed_by_another(started) == named

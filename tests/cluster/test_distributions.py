@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.distributions import Encoded, _Mixture, _PowerOfTwo, axis_parameters
+
+if TYPE_CHECKING:
+    from tests.cluster.conftest import MakeSweep
 
 
 def decoded(parameters: Any, encoded: Encoded) -> Any:
@@ -31,7 +34,7 @@ AXES = {
 
 
 @pytest.mark.parametrize("path", AXES)
-def test_both_ends_of_an_axis_go_to_optuna_and_back(make_sweep: Any, path: str) -> None:
+def test_both_ends_of_an_axis_go_to_optuna_and_back(make_sweep: MakeSweep, path: str) -> None:
     axis, ends, outside = AXES[path]
     sweep = make_sweep(space={path: axis}, search={"mode": "optuna", "trials": 1})
     parameters = axis_parameters(sweep, path, sweep.space[path])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -95,7 +96,7 @@ def all_are_gone(pids: list[int]) -> bool:
 
 @pytest.mark.parametrize("mode", SEARCHES)
 def test_a_sweep_whose_driver_was_killed_goes_on_when_it_is_run_again(
-    mode: str, make_sweep: Callable[..., SweepFile], tmp_path: Path
+    mode: str, make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     sweep = make_sweep(seeds=[0, 1], resources={"scorers": 0}, **SEARCHES[mode])
     out = tmp_path / "out"
@@ -127,7 +128,7 @@ def test_a_sweep_whose_driver_was_killed_goes_on_when_it_is_run_again(
 
 @pytest.mark.parametrize("mirrored", [False, True], ids=["alone", "mirrored"])
 def test_an_optuna_sweep_survives_three_kills_and_its_mirror_with_it(
-    mirrored: bool, make_sweep: Callable[..., SweepFile], tmp_path: Path
+    mirrored: bool, make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     sweep = make_sweep(
@@ -162,9 +163,7 @@ def test_an_optuna_sweep_survives_three_kills_and_its_mirror_with_it(
         }
 
 
-def test_ctrl_c_ends_everything_and_says_how_to_go_on(
-    make_sweep: Callable[..., SweepFile], tmp_path: Path
-) -> None:
+def test_ctrl_c_ends_everything_and_says_how_to_go_on(make_sweep: MakeSweep, tmp_path: Path) -> None:
     out = tmp_path / "out"
     driver = start(make_sweep(resources={"scorers": 1, "cpus_per_scorer": 0}), out, step_s=2.0)
     wait_for((out / "trials" / "baseline-untrained" / "starts").exists)

@@ -15,6 +15,9 @@ from common.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
+
 FINGERPRINT = "0123456789abcdef"
 FAILED = PointOutcome("failed", {}, {})
 
@@ -23,7 +26,7 @@ def finished(value: float) -> PointOutcome:
     return PointOutcome("finished", {"held_out_objective": value, "train_seconds": 3.0}, {})
 
 
-def mirrored(make_sweep: Any, folder: Path, **search: Any) -> Any:
+def mirrored(make_sweep: MakeSweep, folder: Path, **search: Any) -> SweepFile:
     return make_sweep(
         space={"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}, "lora.r": [8, 16]},
         search={"mode": "optuna", "trials": 4, "mirror": f"sqlite:///{folder}/study.db"} | search,
@@ -34,15 +37,20 @@ def known(number: int, outcome: PointOutcome | None = None) -> KnownPoint:
     return KnownPoint(number, {"grpo.beta": number / 10, "lora.r": 8}, outcome)
 
 
-def stored(sweep: Any, fingerprint: str = FINGERPRINT) -> optuna.Study:
-    return optuna.load_study(study_name=study_name(sweep, fingerprint), storage=sweep.search.mirror)
+def url(sweep: SweepFile) -> str:
+    assert sweep.search.mirror is not None
+    return sweep.search.mirror
 
 
-def states(sweep: Any) -> list[str]:
+def stored(sweep: SweepFile, fingerprint: str = FINGERPRINT) -> optuna.Study:
+    return optuna.load_study(study_name=study_name(sweep, fingerprint), storage=url(sweep))
+
+
+def states(sweep: SweepFile) -> list[str]:
     return [trial.state.name for trial in stored(sweep).trials]
 
 
-def test_the_study_has_every_point_as_it_ended(make_sweep: Any, tmp_path: Path) -> None:
+def test_the_study_has_every_point_as_it_ended(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = mirrored(make_sweep, tmp_path)
     with opened_mirror(sweep, FINGERPRINT) as mirror:
         for number in range(4):
@@ -62,7 +70,7 @@ def test_the_study_has_every_point_as_it_ended(make_sweep: Any, tmp_path: Path) 
 
 
 def test_a_driver_after_a_killed_one_doubles_nothing_and_leaves_nothing_running(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     sweep = mirrored(make_sweep, tmp_path)
     # The first driver's context is never left, as if it had been killed.
@@ -80,7 +88,7 @@ def test_a_driver_after_a_killed_one_doubles_nothing_and_leaves_nothing_running(
         assert [trial.value for trial in stored(sweep).trials] == [0.25, 0.5]
 
 
-def test_two_sweeps_of_one_name_have_two_studies(make_sweep: Any, tmp_path: Path) -> None:
+def test_two_sweeps_of_one_name_have_two_studies(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = mirrored(make_sweep, tmp_path)
     for fingerprint, number in (("a" * 64, 0), ("b" * 64, 1)):
         with opened_mirror(sweep, fingerprint) as mirror:
@@ -90,7 +98,7 @@ def test_two_sweeps_of_one_name_have_two_studies(make_sweep: Any, tmp_path: Path
         assert trial.user_attrs["point"] == number
 
 
-def test_a_study_of_another_direction_or_space_is_refused(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_study_of_another_direction_or_space_is_refused(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = mirrored(make_sweep, tmp_path)
     with opened_mirror(sweep, FINGERPRINT):
         pass
@@ -106,7 +114,7 @@ def test_a_study_of_another_direction_or_space_is_refused(make_sweep: Any, tmp_p
     assert stored(sweep).trials == []
 
 
-def test_several_metrics_have_their_names_and_directions(make_sweep: Any, tmp_path: Path) -> None:
+def test_several_metrics_have_their_names_and_directions(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = mirrored(make_sweep, tmp_path, metrics=["held_out_objective", "train_seconds"])
     with opened_mirror(sweep, FINGERPRINT) as mirror:
         mirror.take_in(known(0, finished(0.25)))
@@ -117,7 +125,7 @@ def test_several_metrics_have_their_names_and_directions(make_sweep: Any, tmp_pa
 
 
 def test_a_mirror_that_cannot_be_opened_is_refused_without_its_password(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     sweep = mirrored(make_sweep, tmp_path, mirror="sqlite://me:secret@nowhere/study.db")
     with (
@@ -129,19 +137,19 @@ def test_a_mirror_that_cannot_be_opened_is_refused_without_its_password(
     assert "secret" not in str(refused.value)
 
 
-def test_a_mirror_that_fails_says_so_once_and_is_left_alone(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_mirror_that_fails_says_so_once_and_is_left_alone(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = mirrored(make_sweep, tmp_path)
     said: list[str] = []
     with opened_mirror(sweep, FINGERPRINT) as mirror:
         mirror.say = said.append
         mirror.take_in(known(0))
-        optuna.delete_study(study_name=study_name(sweep, FINGERPRINT), storage=sweep.search.mirror)
+        optuna.delete_study(study_name=study_name(sweep, FINGERPRINT), storage=url(sweep))
         mirror.take_in(known(0, finished(0.25)))
         mirror.take_in(known(1))
     assert len(said) == 1
     assert said[0].startswith("the mirror is written no more: ")
 
 
-def test_without_a_mirror_nothing_is_written(make_sweep: Any) -> None:
+def test_without_a_mirror_nothing_is_written(make_sweep: MakeSweep) -> None:
     with opened_mirror(make_sweep(), FINGERPRINT) as mirror:
         mirror.take_in(KnownPoint(0, {"grpo.beta": 0.05}))

@@ -12,8 +12,12 @@ from common.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.cluster.conftest import MakeSweep
 
-def test_a_sampler_without_its_package_is_refused(make_sweep: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_a_sampler_without_its_package_is_refused(
+    make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sweep = make_sweep(
         space={"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}},
         search={"mode": "optuna", "trials": 2, "sampler": "cmaes"},
@@ -23,7 +27,7 @@ def test_a_sampler_without_its_package_is_refused(make_sweep: Any, monkeypatch: 
         check_sweep(sweep)
 
 
-def test_every_sweep_has_its_untrained_policy_and_random_configs(make_sweep: Any) -> None:
+def test_every_sweep_has_its_untrained_policy_and_random_configs(make_sweep: MakeSweep) -> None:
     records = baselines(make_sweep(seeds=[4, 2]))
     assert [(r.trial_id, r.kind, r.label, r.seed, r.config.seed) for r in records] == [
         ("baseline-untrained", "untrained_policy", "untrained policy", 4, 4),
@@ -31,7 +35,7 @@ def test_every_sweep_has_its_untrained_policy_and_random_configs(make_sweep: Any
     ]
 
 
-def test_two_base_models_have_two_untrained_policies(make_sweep: Any) -> None:
+def test_two_base_models_have_two_untrained_policies(make_sweep: MakeSweep) -> None:
     records = baselines(make_sweep(base={}, space={"base_model": ["tiny", "own/er"], "lora.r": [1, 2]}))
     assert [(r.trial_id, r.label) for r in records] == [
         ("baseline-untrained-0", "untrained policy (base_model=tiny)"),
@@ -40,7 +44,7 @@ def test_two_base_models_have_two_untrained_policies(make_sweep: Any) -> None:
     ]
 
 
-def test_trials_are_counted_with_seeds_and_baselines(make_sweep: Any) -> None:
+def test_trials_are_counted_with_seeds_and_baselines(make_sweep: MakeSweep) -> None:
     # 2 points x 3 seeds + 2 baselines
     assert num_trials(make_sweep(seeds=[0, 1, 2])) == 8
     optuna = make_sweep(
@@ -51,7 +55,7 @@ def test_trials_are_counted_with_seeds_and_baselines(make_sweep: Any) -> None:
     assert num_trials(optuna) == 42
 
 
-def test_equal_training_and_evaluation_scorers_are_loaded_once(make_sweep: Any) -> None:
+def test_equal_training_and_evaluation_scorers_are_loaded_once(make_sweep: MakeSweep) -> None:
     assert len(scorer_keys(make_sweep())) == 1
     assert len(scorer_keys(make_sweep(base={"grpo.reward.reward_type": "schema_only"}))) == 1
     assert len(scorer_keys(make_sweep(base={"grpo.reward.clap.seconds": 20.0}))) == 2
@@ -69,13 +73,13 @@ def test_equal_training_and_evaluation_scorers_are_loaded_once(make_sweep: Any) 
     ],
 )
 def test_what_is_missing_is_found_before_anything_starts(
-    make_sweep: Any, content: dict[str, Any], message: str
+    make_sweep: MakeSweep, content: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         check_sweep(make_sweep(**content))
 
 
-def test_a_broken_line_of_the_data_is_named(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_broken_line_of_the_data_is_named(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = make_sweep()
     (tmp_path / "vibes.jsonl").write_text('{"vibe_noisy": "rain"}\n{"vibe_noisy": \n')
     with pytest.raises(UserError, match=r"vibes.jsonl line 2 must be one JSON object"):

@@ -14,13 +14,12 @@ from cluster.search import SweepSearcher
 from common.records import ResultRecord, TrialRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
 
 
-def trial_records(make_sweep: Callable[..., SweepFile], tmp_path: Path) -> list[TrialRecord]:
+def trial_records(make_sweep: MakeSweep, tmp_path: Path) -> list[TrialRecord]:
     sweep = make_sweep()
     search = SweepSearcher(sweep, tmp_path, baselines(sweep), proposals_for(sweep))
     records = []
@@ -31,9 +30,7 @@ def trial_records(make_sweep: Callable[..., SweepFile], tmp_path: Path) -> list[
     return records
 
 
-def test_a_log_has_a_line_for_every_start_end_and_failure(
-    make_sweep: Callable[..., SweepFile], tmp_path: Path
-) -> None:
+def test_a_log_has_a_line_for_every_start_end_and_failure(make_sweep: MakeSweep, tmp_path: Path) -> None:
     untrained, _, first, second = trial_records(make_sweep, tmp_path)
     text = io.StringIO()
     with SweepDisplay("demo", 4, Console(file=text, width=80)) as display:
@@ -52,7 +49,7 @@ def test_a_log_has_a_line_for_every_start_end_and_failure(
     assert lines[4].startswith("t001-s0 ended after 0 s: failed: NaN [objective] | 3/4 trials, 1 failed")
 
 
-def test_a_terminal_shows_the_running_trials(make_sweep: Callable[..., SweepFile], tmp_path: Path) -> None:
+def test_a_terminal_shows_the_running_trials(make_sweep: MakeSweep, tmp_path: Path) -> None:
     *_, first, second = trial_records(make_sweep, tmp_path)
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
     with SweepDisplay("demo", 4, console) as display:

@@ -15,9 +15,8 @@ from common.errors import UserError
 from search_spaces.designs import enumerate_points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
 
 SPACE = {
     "grpo.beta": {"range": [0.0, 0.5], "kind": "float"},
@@ -28,7 +27,7 @@ SPACE = {
 }
 
 
-def optuna_sweep(make_sweep: Callable[..., SweepFile], **search: Any) -> SweepFile:
+def optuna_sweep(make_sweep: MakeSweep, **search: Any) -> SweepFile:
     return make_sweep(space=SPACE, search={"mode": "optuna", "trials": 24} | search)
 
 
@@ -50,7 +49,7 @@ def run(proposals: OptunaProposals, number: int) -> list[dict[str, Any]]:
     return proposed
 
 
-def test_a_grid_is_proposed_in_order_and_restored_points_are_left_out(make_sweep: Any) -> None:
+def test_a_grid_is_proposed_in_order_and_restored_points_are_left_out(make_sweep: MakeSweep) -> None:
     proposals = ListedProposals(enumerate_points(make_sweep(space={"lora.r": [4, 8, 16]})).points)
     proposals.restore(0, {"lora.r": 4}, {})
     proposals.restore(2, {"lora.r": 16}, {})
@@ -60,7 +59,7 @@ def test_a_grid_is_proposed_in_order_and_restored_points_are_left_out(make_sweep
     assert proposals.propose() is None
 
 
-def test_optuna_proposes_its_number_of_points_inside_the_space(make_sweep: Any) -> None:
+def test_optuna_proposes_its_number_of_points_inside_the_space(make_sweep: MakeSweep) -> None:
     proposals = OptunaProposals(optuna_sweep(make_sweep))
     proposed = run(proposals, 24)
     assert proposals.propose() is None
@@ -72,14 +71,16 @@ def test_optuna_proposes_its_number_of_points_inside_the_space(make_sweep: Any) 
         assert params["lora.target_modules"] in (["q_proj"], ["q_proj", "v_proj"])
 
 
-def test_optuna_is_deterministic_and_its_seed_counts(make_sweep: Any) -> None:
+def test_optuna_is_deterministic_and_its_seed_counts(make_sweep: MakeSweep) -> None:
     first = run(OptunaProposals(optuna_sweep(make_sweep)), 12)
     assert run(OptunaProposals(optuna_sweep(make_sweep)), 12) == first
     assert run(OptunaProposals(optuna_sweep(make_sweep, seed=1)), 12) != first
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
-def test_a_rebuilt_search_proposes_what_the_uninterrupted_one_does(make_sweep: Any, sampler: str) -> None:
+def test_a_rebuilt_search_proposes_what_the_uninterrupted_one_does(
+    make_sweep: MakeSweep, sampler: str
+) -> None:
     sweep = optuna_sweep(make_sweep, sampler=sampler)
     # The first driver is killed with points 16 and 17 running; 16 had failed, 17 goes on.
     first = OptunaProposals(sweep)
@@ -101,7 +102,7 @@ def test_a_rebuilt_search_proposes_what_the_uninterrupted_one_does(make_sweep: A
 
 @pytest.mark.parametrize("sampler", ["gp", "cmaes", "nsga2"])
 def test_every_sampler_proposes_its_number_of_points_and_its_seed_counts(
-    make_sweep: Any, sampler: str
+    make_sweep: MakeSweep, sampler: str
 ) -> None:
     proposals = OptunaProposals(optuna_sweep(make_sweep, sampler=sampler))
     first = run(proposals, 14)
@@ -111,7 +112,7 @@ def test_every_sampler_proposes_its_number_of_points_and_its_seed_counts(
 
 
 @pytest.mark.parametrize(("sampler", "key"), [("cmaes", "cma"), ("nsga2", "NSGAIISampler")])
-def test_generations_follow_each_other(make_sweep: Any, sampler: str, key: str) -> None:
+def test_generations_follow_each_other(make_sweep: MakeSweep, sampler: str, key: str) -> None:
     """One numeric axis: populations of 4 + floor(3 ln 1) = 4 points for CMA-ES, and of 8 for NSGA-II."""
     space = {"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}}
     sweep = make_sweep(space=space, search={"mode": "optuna", "trials": 24, "sampler": sampler})
@@ -124,7 +125,7 @@ def test_generations_follow_each_other(make_sweep: Any, sampler: str, key: str) 
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
-def test_several_metrics_have_a_direction_each(make_sweep: Any, sampler: str) -> None:
+def test_several_metrics_have_a_direction_each(make_sweep: MakeSweep, sampler: str) -> None:
     metrics = ["held_out_objective", "train_seconds"]
     proposals = OptunaProposals(optuna_sweep(make_sweep, sampler=sampler, metrics=metrics))
     for number in range(14):
@@ -140,7 +141,7 @@ def test_several_metrics_have_a_direction_each(make_sweep: Any, sampler: str) ->
     assert [space.frozen(proposals._search.points[n]).state.name for n in (2, 3)] == ["COMPLETE", "FAIL"]
 
 
-def test_a_stopped_point_is_pruned_with_what_it_was_worth_at_each_step(make_sweep: Any) -> None:
+def test_a_stopped_point_is_pruned_with_what_it_was_worth_at_each_step(make_sweep: MakeSweep) -> None:
     proposals = OptunaProposals(optuna_sweep(make_sweep))
     first, second = proposals.propose(), proposals.propose()
     assert first is not None
@@ -153,20 +154,20 @@ def test_a_stopped_point_is_pruned_with_what_it_was_worth_at_each_step(make_swee
     assert proposals.propose() is not None
 
 
-def test_a_point_missing_from_the_records_is_an_error(make_sweep: Any) -> None:
+def test_a_point_missing_from_the_records_is_an_error(make_sweep: MakeSweep) -> None:
     proposals = OptunaProposals(optuna_sweep(make_sweep))
     with pytest.raises(UserError, match=r"got none of number 0 but 1"):
         proposals.restore(1, {}, {})
 
 
-def test_a_small_space_ends_early_instead_of_repeating_points(make_sweep: Any) -> None:
+def test_a_small_space_ends_early_instead_of_repeating_points(make_sweep: MakeSweep) -> None:
     sweep = make_sweep(space={"lora.r": [4, 8]}, search={"mode": "optuna", "trials": 10})
     proposals = OptunaProposals(sweep)
     assert sorted(params["lora.r"] for params in run(proposals, 2)) == [4, 8]
     assert proposals.propose() is None
 
 
-def test_refused_combinations_are_drawn_again(make_sweep: Any) -> None:
+def test_refused_combinations_are_drawn_again(make_sweep: MakeSweep) -> None:
     # All weights zero is refused: one of the four combinations.
     space = {f"grpo.reward.weights.{name}_weight": [0.0, 1.0] for name in ("format", "schema")}
     sweep = make_sweep(
@@ -183,14 +184,14 @@ def test_refused_combinations_are_drawn_again(make_sweep: Any) -> None:
     assert proposals.propose() is None
 
 
-def test_the_study_learns(make_sweep: Any) -> None:
+def test_the_study_learns(make_sweep: MakeSweep) -> None:
     """On a parabola in beta the last 8 of 24 points are nearer its top than the first 10, drawn at random."""
     proposed = run(OptunaProposals(optuna_sweep(make_sweep)), 24)
     regret = [abs(params["grpo.beta"] - 0.1) for params in proposed]
     assert sum(regret[-8:]) / 8 < sum(regret[:10]) / 10
 
 
-def test_random_points_are_proposed_in_order_and_a_longer_sweep_goes_on(make_sweep: Any) -> None:
+def test_random_points_are_proposed_in_order_and_a_longer_sweep_goes_on(make_sweep: MakeSweep) -> None:
     def proposals(trials: int) -> Any:
         return proposals_for(make_sweep(space=SPACE, search={"mode": "random", "trials": trials}))
 
@@ -206,7 +207,9 @@ def test_random_points_are_proposed_in_order_and_a_longer_sweep_goes_on(make_swe
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
-def test_optuna_goes_through_mixtures_derived_settings_and_conditions(make_sweep: Any, sampler: str) -> None:
+def test_optuna_goes_through_mixtures_derived_settings_and_conditions(
+    make_sweep: MakeSweep, sampler: str
+) -> None:
     sweep = make_sweep(
         space={"reward.mixture": "guide", "lora.r": "guide", "grpo.beta": "guide"},
         derived={"lora.alpha": "2 * lora.r"},
@@ -226,7 +229,7 @@ def test_optuna_goes_through_mixtures_derived_settings_and_conditions(make_sweep
     assert second.propose() is None
 
 
-def test_an_axis_whose_condition_is_false_is_not_in_the_study(make_sweep: Any) -> None:
+def test_an_axis_whose_condition_is_false_is_not_in_the_study(make_sweep: MakeSweep) -> None:
     sweep = make_sweep(
         space={"lora.r": [4, 16], "grpo.beta": {"range": [0.0, 0.5], "kind": "float"}},
         when={"grpo.beta": "lora.r > 8"},

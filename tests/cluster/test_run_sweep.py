@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cluster import SweepOutcome
+    from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
-def run(sweep: Any, directory: Path, trial: str = "quick", **options: Any) -> SweepOutcome:
+def run(sweep: SweepFile, directory: Path, trial: str = "quick", **options: Any) -> SweepOutcome:
     from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
 
     code = TrialCode(
@@ -38,7 +40,7 @@ def starts(directory: Path) -> dict[str, int]:
     }
 
 
-def test_a_grid_runs_every_point_with_every_seed_once(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_grid_runs_every_point_with_every_seed_once(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = make_sweep(seeds=[0, 1], resources={"scorers": 0})
     outcome = run(sweep, tmp_path / "out")
     assert (outcome.num_finished, outcome.failed, outcome.was_done) == (6, (), False)
@@ -55,7 +57,7 @@ def test_a_grid_runs_every_point_with_every_seed_once(make_sweep: Any, tmp_path:
     assert set(starts(tmp_path / "out").values()) == {1}
 
 
-def test_a_failing_trial_is_reported_and_the_sweep_goes_on(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_failing_trial_is_reported_and_the_sweep_goes_on(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = make_sweep(space={"grpo.beta": [0.5, 0.05]}, resources={"scorers": 0})
     outcome = run(sweep, tmp_path / "out")
     assert outcome.num_finished == 3
@@ -68,7 +70,7 @@ def test_a_failing_trial_is_reported_and_the_sweep_goes_on(make_sweep: Any, tmp_
 
 
 def test_a_crashed_trial_is_started_again_and_a_hopeless_one_is_given_up(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     sweep = make_sweep(
         base={"base_model": "tiny", "infra.max_retries": 1},
@@ -84,7 +86,7 @@ def test_a_crashed_trial_is_started_again_and_a_hopeless_one_is_given_up(
     assert starts(tmp_path / "out") == {"baseline-untrained": 2, "t000-s0": 2, "t001-s0": 2}
 
 
-def test_an_optuna_sweep_runs_its_points_through_the_pool(make_sweep: Any, tmp_path: Path) -> None:
+def test_an_optuna_sweep_runs_its_points_through_the_pool(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = make_sweep(
         space={"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}},
         search={"mode": "optuna", "trials": 4},
@@ -100,8 +102,10 @@ def test_an_optuna_sweep_runs_its_points_through_the_pool(make_sweep: Any, tmp_p
 
 
 def test_a_finished_search_goes_on_with_more_trials_and_so_does_its_mirror(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
+    from cluster import resume_sweep  # noqa: PLC0415 - imports ray
+
     url = f"sqlite:///{tmp_path}/study.db"
     space = {"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}, "lora.r": [8, 16]}
     for trials in (2, 4):
@@ -120,9 +124,13 @@ def test_a_finished_search_goes_on_with_more_trials_and_so_does_its_mirror(
     study = optuna.load_study(study_name=name, storage=url)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
 
+    # The directory's own record has the new number too.
+    resumed = resume_sweep(tmp_path / "out", console=Console(file=io.StringIO()))
+    assert (resumed.num_finished, resumed.was_done) == (6, True)
+
 
 def test_a_budget_ends_a_sweep_which_keeps_what_it_has_and_goes_on_with_a_larger_one(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     def budgeted(trials: int) -> SweepOutcome:
         return run(
@@ -138,7 +146,7 @@ def test_a_budget_ends_a_sweep_which_keeps_what_it_has_and_goes_on_with_a_larger
     assert set(starts(tmp_path / "out").values()) == {1}
 
 
-def test_a_sweep_that_cannot_start_leaves_nothing(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_sweep_that_cannot_start_leaves_nothing(make_sweep: MakeSweep, tmp_path: Path) -> None:
     from cluster import TrialCode, run_sweep  # noqa: PLC0415
     from common.errors import UserError  # noqa: PLC0415
 

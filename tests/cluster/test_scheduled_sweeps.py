@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cluster import SweepOutcome
+    from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
-def run(sweep: Any, directory: Path, trial: str = "learning", **options: Any) -> tuple[SweepOutcome, str]:
+def run(
+    sweep: SweepFile, directory: Path, trial: str = "learning", **options: Any
+) -> tuple[SweepOutcome, str]:
     from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
 
     code = TrialCode(
@@ -53,7 +57,9 @@ def one_at_a_time(betas: list[float], scheduler: dict[str, Any]) -> dict[str, An
     }
 
 
-def test_asha_stops_a_trial_below_the_rung_and_the_sweep_goes_on(make_sweep: Any, tmp_path: Path) -> None:
+def test_asha_stops_a_trial_below_the_rung_and_the_sweep_goes_on(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
     asha = {"type": "asha", "eval_steps": 2, "grace_steps": 4, "reduction_factor": 2}
     sweep = make_sweep(**one_at_a_time([0.2, 0.1, 0.3], asha))
     outcome, text = run(sweep, tmp_path / "out")
@@ -75,7 +81,9 @@ def test_asha_stops_a_trial_below_the_rung_and_the_sweep_goes_on(make_sweep: Any
     assert (again.num_finished, again.num_stopped) == (4, 1)
 
 
-def test_a_resumed_sweep_compares_with_what_the_earlier_driver_saw(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_resumed_sweep_compares_with_what_the_earlier_driver_saw(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
     asha = {"type": "asha", "eval_steps": 2, "grace_steps": 4, "reduction_factor": 2}
     sweep = make_sweep(**one_at_a_time([0.2, 0.1], asha), budget={"trials": 1})
     outcome, _ = run(sweep, tmp_path / "out")
@@ -86,7 +94,7 @@ def test_a_resumed_sweep_compares_with_what_the_earlier_driver_saw(make_sweep: A
     assert results(tmp_path / "out")["t001-s0"] == ("stopped", 4, 0.4)
 
 
-def test_the_median_rule_needs_three_others(make_sweep: Any, tmp_path: Path) -> None:
+def test_the_median_rule_needs_three_others(make_sweep: MakeSweep, tmp_path: Path) -> None:
     median = {"type": "median", "eval_steps": 2, "grace_steps": 4}
     sweep = make_sweep(**one_at_a_time([0.2, 0.3, 0.4, 0.1, 0.35], median))
     outcome, _ = run(sweep, tmp_path / "out")
@@ -100,7 +108,7 @@ def test_the_median_rule_needs_three_others(make_sweep: Any, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_hyperband_pauses_trials_which_go_on_where_they_were(make_sweep: Any, tmp_path: Path) -> None:
+def test_hyperband_pauses_trials_which_go_on_where_they_were(make_sweep: MakeSweep, tmp_path: Path) -> None:
     # Steps 12, factor 3: a bracket of 3 trials that run to their end, then one of 5 that wait at step 4,
     # of which ceil(5 / 3) = 2 go on.
     hyperband = {"type": "hyperband", "eval_steps": 2, "reduction_factor": 3}

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from ray.tune.schedulers import TrialScheduler
 
+    from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -56,7 +59,7 @@ def test_only_evaluations_of_trials_are_judged() -> None:
     assert judged(asha, bad, 4, 0.4) == "STOP"
 
 
-def store(folder: Path, sweep: Any, objectives: dict[int, float], result: ResultRecord | None) -> None:
+def store(folder: Path, sweep: SweepFile, objectives: dict[int, float], result: ResultRecord | None) -> None:
     chosen = point(sweep, 0, {"grpo.beta": 0.05})
     TrialRecord(
         trial_id=folder.name, kind="trial", number=0, label="", params={}, seed=0,
@@ -79,7 +82,7 @@ def store(folder: Path, sweep: Any, objectives: dict[int, float], result: Result
     ],
 )
 def test_a_new_drivers_scheduler_has_seen_what_has_ended(
-    make_sweep: Any, tmp_path: Path, objectives: Any, result: ResultRecord | None, verdict: str
+    make_sweep: MakeSweep, tmp_path: Path, objectives: Any, result: ResultRecord | None, verdict: str
 ) -> None:
     store(tmp_path / "t000-s0", make_sweep(), objectives, result)
     asha, trial = scheduler_of(ASHA), Trial("new")
@@ -110,7 +113,10 @@ def test_no_scheduler_stops_nothing() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"scheduler": {"type": "pbt", "eval_steps": 2}}, "population based training is not there yet"),
+        (
+            {"scheduler": {"type": "pbt", "eval_steps": 2}},
+            "a population must have >= 4 points with pbt, got 2",
+        ),
         (
             {"scheduler": {"type": "hyperband", "eval_steps": 2}},
             "base.logging.save_steps must divide scheduler.eval_steps 2, got 20",
@@ -125,7 +131,7 @@ def test_no_scheduler_stops_nothing() -> None:
     ],
 )
 def test_sweeps_that_a_scheduler_cannot_serve_are_refused(
-    make_sweep: Any, content: dict[str, Any], message: str
+    make_sweep: MakeSweep, content: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
         check_scheduler(make_sweep(**content))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cluster.point_outcome import PointOutcome
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
 
 
 class Told:
@@ -60,7 +61,7 @@ def finish(search: SweepSearcher, trials: Path, tune_id: str, trial_id: str, obj
     search.on_trial_complete(tune_id, {})
 
 
-def test_baselines_come_first_then_all_seeds_of_each_point(make_sweep: Any, tmp_path: Path) -> None:
+def test_baselines_come_first_then_all_seeds_of_each_point(make_sweep: MakeSweep, tmp_path: Path) -> None:
     search, _ = searcher(make_sweep(seeds=[3, 5]), tmp_path)
     order = [suggested(search, str(n)) for n in range(7)]
     assert order == [
@@ -73,14 +74,16 @@ def test_baselines_come_first_then_all_seeds_of_each_point(make_sweep: Any, tmp_
     assert record.config_hash == TrialRecord.read(tmp_path / "t001-s3").config_hash
 
 
-def test_a_record_lies_in_the_folder_before_its_trial_is_suggested(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_record_lies_in_the_folder_before_its_trial_is_suggested(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
     search, _ = searcher(make_sweep(), tmp_path)
     for number in range(4):
         trial_id = suggested(search, str(number))
         assert TrialRecord.read(tmp_path / trial_id).trial_id == trial_id
 
 
-def test_the_mean_is_told_when_the_last_seed_has_ended(make_sweep: Any, tmp_path: Path) -> None:
+def test_the_mean_is_told_when_the_last_seed_has_ended(make_sweep: MakeSweep, tmp_path: Path) -> None:
     search, proposals = searcher(make_sweep(seeds=[0, 1]), tmp_path)
     ids = {suggested(search, str(n)): str(n) for n in range(6)}
     finish(search, tmp_path, ids["t000-s1"], "t000-s1", 0.5)
@@ -90,7 +93,7 @@ def test_the_mean_is_told_when_the_last_seed_has_ended(make_sweep: Any, tmp_path
 
 
 def test_a_failed_seed_is_left_out_of_the_mean_and_a_point_of_failed_seeds_fails(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     search, proposals = searcher(make_sweep(seeds=[0, 1]), tmp_path)
     ids = {suggested(search, str(n)): str(n) for n in range(6)}
@@ -101,7 +104,9 @@ def test_a_failed_seed_is_left_out_of_the_mean_and_a_point_of_failed_seeds_fails
     assert proposals.objectives == [(0, 0.5), (1, None)]
 
 
-def test_a_trial_that_crashed_too_often_has_its_reason_recorded(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_trial_that_crashed_too_often_has_its_reason_recorded(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
     search, _ = searcher(make_sweep(), tmp_path)
     ids = {suggested(search, str(n)): str(n) for n in range(4)}
     (tmp_path / "t000-s0" / CRASH_FILE).write_text("Traceback\n  here\nRuntimeError: out of luck\n")
@@ -116,7 +121,7 @@ def test_a_trial_that_crashed_too_often_has_its_reason_recorded(make_sweep: Any,
 
 
 def test_a_new_searcher_runs_what_has_not_ended_first_and_tells_what_has(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     sweep = make_sweep(space={"grpo.beta": [0.0, 0.05, 0.1]}, seeds=[0, 1])
     search, _ = searcher(sweep, tmp_path)
@@ -138,7 +143,7 @@ def test_a_new_searcher_runs_what_has_not_ended_first_and_tells_what_has(
     assert TrialRecord.read(tmp_path / "t001-s1").config.seed == 1
 
 
-def test_a_finished_sweep_has_no_work(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_finished_sweep_has_no_work(make_sweep: MakeSweep, tmp_path: Path) -> None:
     sweep = make_sweep()
     search, _ = searcher(sweep, tmp_path)
     for number in range(4):
@@ -147,7 +152,7 @@ def test_a_finished_sweep_has_no_work(make_sweep: Any, tmp_path: Path) -> None:
 
 
 def test_a_trial_that_ended_without_an_error_and_a_result_was_stopped(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     sweep = make_sweep(seeds=[0, 1], scheduler={"type": "asha", "eval_steps": 4})
     search, proposals = searcher(sweep, tmp_path)
@@ -175,7 +180,7 @@ def test_a_trial_that_ended_without_an_error_and_a_result_was_stopped(
 
 
 def test_trials_are_evaluated_as_often_as_the_scheduler_asks_and_are_the_same_points(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     for name, content in (("plain", {}), ("asha", {"scheduler": {"type": "asha", "eval_steps": 4}})):
         search, _ = searcher(make_sweep(**content), tmp_path / name)
@@ -186,7 +191,9 @@ def test_trials_are_evaluated_as_often_as_the_scheduler_asks_and_are_the_same_po
     assert plain.config_hash == asha.config_hash
 
 
-def test_a_spent_budget_ends_the_suggestions_but_not_the_baselines(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_spent_budget_ends_the_suggestions_but_not_the_baselines(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
     def limit(most: int) -> Any:
         return lambda num_started: "budget.trials" if num_started >= most else None
 

@@ -18,6 +18,9 @@ from search_spaces.points import point
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from search_spaces.sweep_file import SweepFile
+    from tests.cluster.conftest import MakeSweep
+
 SPACE = {"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}, "lora.r": [8, 16]}
 
 
@@ -51,7 +54,7 @@ def row(record: TrialRecord, step: int, vibe: int, audio: float | None, reason: 
     )
 
 
-def store(sweep: Any, directory: Path, trials: list[tuple[dict[str, Any], int, list[Any]]]) -> None:
+def store(sweep: SweepFile, directory: Path, trials: list[tuple[dict[str, Any], int, list[Any]]]) -> None:
     """An earlier sweep with trials of (params, seed, audio of each vibe at the last step)."""
     sweep_record(sweep).write(directory)
     for number, (params, seed, audio) in enumerate(trials):
@@ -77,12 +80,14 @@ def store(sweep: Any, directory: Path, trials: list[tuple[dict[str, Any], int, l
         ResultRecord(status="finished", objective=9.0, steps=4, seconds=10.0 * (1 + seed)).write(folder)
 
 
-def warm(make_sweep: Any, directory: Path, **content: Any) -> Any:
+def warm(make_sweep: MakeSweep, directory: Path, **content: Any) -> SweepFile:
     search = {"mode": "optuna", "trials": 4, "warm_start": [str(directory)]}
     return make_sweep(**{"name": "later", "space": SPACE, "search": search} | content)
 
 
-def test_finished_points_are_judged_again_under_this_sweeps_weights(make_sweep: Any, tmp_path: Path) -> None:
+def test_finished_points_are_judged_again_under_this_sweeps_weights(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
     earlier = make_sweep(name="earlier", space={"grpo.beta": [0.05, 0.1], "lora.r": [8]})
     params = {"grpo.beta": 0.05, "lora.r": 8}
     store(earlier, tmp_path / "earlier", [(params, 0, [0.5, None, "unscored"]), (params, 1, [0.25, 0.75])])
@@ -106,7 +111,7 @@ def test_finished_points_are_judged_again_under_this_sweeps_weights(make_sweep: 
 
 
 def test_points_outside_the_space_or_with_another_base_are_counted_and_left_out(
-    make_sweep: Any, tmp_path: Path
+    make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     earlier = make_sweep(
         name="earlier", space={"grpo.beta": [0.05, 0.3], "lora.r": [8, 32], "lora.alpha": [16, 64]}
@@ -132,7 +137,7 @@ def test_points_outside_the_space_or_with_another_base_are_counted_and_left_out(
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
 def test_a_search_starts_with_them_and_still_runs_all_of_its_trials(
-    make_sweep: Any, tmp_path: Path, sampler: str
+    make_sweep: MakeSweep, tmp_path: Path, sampler: str
 ) -> None:
     earlier = make_sweep(name="earlier", space={"grpo.beta": [0.0, 0.2], "lora.r": [8]})
     betas = [0.01 * number for number in range(12)]
@@ -158,14 +163,14 @@ def test_a_search_starts_with_them_and_still_runs_all_of_its_trials(
     ],
 )
 def test_another_evaluation_is_refused_with_the_reason(
-    make_sweep: Any, tmp_path: Path, objective: dict[str, Any], reason: str
+    make_sweep: MakeSweep, tmp_path: Path, objective: dict[str, Any], reason: str
 ) -> None:
     store(make_sweep(name="earlier"), tmp_path / "earlier", [])
     with pytest.raises(UserError, match=rf"evaluated like this one, got .* with {reason}; leave it out"):
         earlier_points(warm(make_sweep, tmp_path / "earlier", objective=objective))
 
 
-def test_other_held_out_data_are_refused(make_sweep: Any, tmp_path: Path) -> None:
+def test_other_held_out_data_are_refused(make_sweep: MakeSweep, tmp_path: Path) -> None:
     earlier = make_sweep(name="earlier")
     store(earlier, tmp_path / "earlier", [])
     (tmp_path / "vibes.jsonl").write_text('{"vibe_noisy": "a"}\n{"vibe_noisy": "b"}\n')
@@ -173,12 +178,12 @@ def test_other_held_out_data_are_refused(make_sweep: Any, tmp_path: Path) -> Non
         earlier_points(warm(make_sweep, tmp_path / "earlier"))
 
 
-def test_a_folder_that_is_no_sweep_is_refused(make_sweep: Any, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_sweep_is_refused(make_sweep: MakeSweep, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must be a sweep directory"):
         earlier_points(warm(make_sweep, tmp_path / "nothing"))
 
 
-def test_what_a_sweep_started_with_is_kept(make_sweep: Any, tmp_path: Path) -> None:
+def test_what_a_sweep_started_with_is_kept(make_sweep: MakeSweep, tmp_path: Path) -> None:
     earlier = make_sweep(name="earlier", space={"grpo.beta": [0.05], "lora.r": [8]})
     store(earlier, tmp_path / "earlier", [({"grpo.beta": 0.05, "lora.r": 8}, 0, [0.5])])
     sweep = warm(make_sweep, tmp_path / "earlier")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from common.errors import TrialError
 from common.records import ResultRecord
 from rewards import AudioResult, Scorer
+from trainables.checkpoints import mark_complete, starting_checkpoint
 from trainables.spec import Progress, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
@@ -76,6 +77,36 @@ def _learn(spec: TrialSpec, report: Callable[[Progress], None], *, step_s: float
         # As from a log entry: the objective is an earlier step's.
         report(Progress(step, 12, 0.5, objective, float(step), at))
     return _finish(spec, objective, 12)
+
+
+def adding_up(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """Eight steps, each of which adds beta to the weights, whose value is the objective.
+
+    Checkpoints and the choice among them are the real ones; `TRIVIAL_STEP_S` seconds a step.
+    """
+    folder = Path(spec.directory)
+    with (folder / "starts").open("a") as starts:
+        starts.write(f"{spec.config.grpo.beta}\n")
+    if spec.kind != "trial":
+        return _finish(spec, 0.0)
+    start = starting_checkpoint(folder)
+    value = float((start.path / "weights").read_text()) if start else 0.0
+    for step in range(start.step + 1 if start else 1, 9):
+        time.sleep(float(os.environ.get("TRIVIAL_STEP_S", "0")))
+        value += spec.config.grpo.beta
+        if spec.config.grpo.beta == 0.5 and step == 3:
+            raise TrialError("beta 0.5 is refused by this stand-in")
+        if step % spec.config.logging.eval_steps == 0:
+            checkpoint = folder / "checkpoints" / f"checkpoint-{step}"
+            checkpoint.mkdir(parents=True, exist_ok=True)
+            (checkpoint / "weights").write_text(str(value))
+            mark_complete(checkpoint)
+            report(Progress(step, 8, 0.5, value, float(step), step))
+        else:
+            report(Progress(step, 8, 0.5, None, float(step)))
+    return _finish(spec, value, 8)
 
 
 def crash_once(

@@ -60,6 +60,15 @@ def test_a_sweep_may_be_extended_with_more_trials(mode: str) -> None:
     assert of(space=space, search={"mode": mode, "trials": 4, "seed": 1}) != few
 
 
+def test_a_population_may_not_grow() -> None:
+    content: dict[str, Any] = {
+        "space": {"grpo.beta": "guide"},
+        "scheduler": {"type": "pbt", "eval_steps": 2},
+    }
+    four = of(**content, search={"mode": "random", "trials": 4})
+    assert of(**content, search={"mode": "random", "trials": 5}) != four
+
+
 def test_a_mirror_does_not_make_another_sweep() -> None:
     search = {"mode": "optuna", "trials": 4}
     assert of(search=search | {"mirror": "sqlite:////x.db"}) == of(search=search)

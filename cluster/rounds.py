@@ -1,0 +1,68 @@
+"""The rounds of a population: who was compared at which step, and who took over whom."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from common.lineage import Change
+from common.model import FrozenModel
+from common.records import write_text_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["POPULATION_FILE", "PopulationRecord", "Round", "quantiles", "sentence"]
+
+POPULATION_FILE: Final = "population.json"
+
+
+class Round(FrozenModel):
+    """The population at one step."""
+
+    step: int
+    objectives: dict[str, float]
+    """What each trial was worth that was compared."""
+    changes: dict[str, Change]
+    """What the worst of them go on with."""
+
+
+class PopulationRecord(FrozenModel):
+    """The rounds so far, oldest first."""
+
+    rounds: tuple[Round, ...] = ()
+
+    def write(self, directory: Path) -> None:
+        """Write `population.json` into the sweep directory, atomically."""
+        write_text_atomically(directory / POPULATION_FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> PopulationRecord:
+        """The record in a sweep directory; an empty one where there is none."""
+        path = directory / POPULATION_FILE
+        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
+
+
+def quantiles(objectives: Mapping[str, float], share: float) -> tuple[Sequence[str], Sequence[str]]:
+    """The best and the worst trials, a share of each, rounded up but never more than half; ties by name."""
+    ranked = sorted(objectives, key=lambda trial_id: (-objectives[trial_id], trial_id))
+    count = min(math.ceil(round(share * len(ranked), 9)), len(ranked) // 2)
+    return ranked[:count], ranked[len(ranked) - count :]
+
+
+def sentence(trial_id: str, change: Change) -> str:
+    """A change in words."""
+    moved = [
+        f"{path} {_short(change.params_before.get(path, 'none'))} -> {_short(value)}"
+        for path, value in change.params_after.items()
+        if change.params_before.get(path) != value
+    ]
+    return (
+        f"step {change.step}: {trial_id} ({change.objective:.3f}) takes over {change.copied_from} "
+        f"({change.objective_copied:.3f}), {', '.join(moved) or 'nothing else changed'}"
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
