@@ -18,6 +18,7 @@ from common.lineage import LineageRecord
 from common.objective import OBJECTIVE_NAME
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from rewards import Scorer, load_callable
+from search_spaces.suggestion import check_suggestion
 from trainables.checkpoints import starting_checkpoint
 from trainables.spec import Progress, TrialSpec
 
@@ -93,6 +94,7 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         directory=str(folder),
         tensorboard=str(Path(task.directory) / "tensorboard" / record.trial_id),
     )
+    check_suggestion(spec.params, spec.config_hash, spec.config)
     evaluation = Scorer(_backend(ScorerKey(clap=task.objective.scorer), task))
     if record.kind == "random_configs":
         load_callable(task.code.random_configs)(spec, evaluation)
@@ -106,7 +108,7 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
 
     def report(progress: Progress) -> None:
         # A scheduler that stops the trial raises SystemExit in here, which nothing may catch.
-        tune.report(progress._asdict() | evaluations.taken_in(progress))
+        tune.report(progress._asdict() | {"config_hash": spec.config_hash} | evaluations.taken_in(progress))
         if progress.seconds > deadline_s:
             raise TrialError(
                 f"a trial must end within infra.timeout_hours = {infra.timeout_hours:g}, got "
