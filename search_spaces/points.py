@@ -69,30 +69,13 @@ def point(sweep: SweepFile, number: int, params: Mapping[str, Any]) -> Point:
 
     Raises:
         ConstraintError: a constraint of the sweep is false there.
-        UserError: TrainingConfig refuses a value, an expression has none, or the completions leave no room
-            for a prompt.
+        UserError: TrainingConfig refuses a value, or an expression has none.
     """
     candidate = _unconstrained(sweep, number, params)
     rule = sweep.relations.violated(_leaves(candidate.config))
     if rule is not None:
         raise ConstraintError(f"constraints: {rule.text!r} must hold, got the point {candidate.label}")
-    _refuse_no_room(candidate)
     return candidate
-
-
-def _refuse_no_room(candidate: Point) -> None:
-    """Raise UserError if no prompt fits the context beside a completion: every trial would end at its start.
-
-    A constraint of the sweep goes before it, so that such points can be left out of a space.
-    """
-    context, completion = candidate.config.data.max_seq_length, candidate.config.grpo.max_completion_length
-    if not context > completion:
-        raise UserError(
-            f"data.max_seq_length must be > grpo.max_completion_length, got {context} <= {completion} (in "
-            f"the point {candidate.label}); a completion alone would fill the context: raise the one, lower "
-            "the other, or leave such points out with constraints: ['data.max_seq_length > "
-            "grpo.max_completion_length']"
-        )
 
 
 def _unconstrained(sweep: SweepFile, number: int, params: Mapping[str, Any]) -> Point:

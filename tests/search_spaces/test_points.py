@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from common.errors import UserError
 from search_spaces.designs import enumerate_points
 from search_spaces.points import config_hash, point, trial_id, untrained_points
-from search_spaces.space_rules import validate_space
 from search_spaces.sweep_file import SweepFile
 
 
@@ -86,30 +85,3 @@ def test_every_combination_runs_exactly_as_given(ranks: list[int], betas: list[f
     assert [(p.config.lora.r, p.config.grpo.beta) for p in points] == list(product(ranks, betas))
     assert [(p.params["lora.r"], p.params["grpo.beta"]) for p in points] == list(product(ranks, betas))
     assert len({p.config_hash for p in points}) == len(points)
-
-
-def test_a_point_whose_completions_leave_no_room_for_a_prompt_is_refused() -> None:
-    content = {
-        "name": "x",
-        "base": {"base_model": "tiny"},
-        "space": {"data.max_seq_length": [512, 1024, 2048]},
-    }
-    message = (
-        r"data.max_seq_length must be > grpo.max_completion_length, got 512 <= 1024 \(in the point "
-        r"data.max_seq_length=512\); .* raise the one, lower the other, or leave such points out with"
-    )
-    listed = SweepFile.model_validate(content)
-    with pytest.raises(UserError, match=message):
-        enumerate_points(listed)
-    # A search that learns knows no point beforehand; the ends of its axes are tried when the file is loaded.
-    guide = content | {
-        "space": {"data.max_seq_length": "guide"},
-        "search": {"mode": "optuna", "trials": 2},
-    }
-    with pytest.raises(UserError, match=r"got 256 <= 1024"):
-        validate_space(SweepFile.model_validate(guide))
-    both = {"data.max_seq_length": "guide", "grpo.max_completion_length": "guide"}
-    rule = ["data.max_seq_length > grpo.max_completion_length"]
-    validate_space(SweepFile.model_validate(guide | {"space": both, "constraints": rule}))
-    kept = SweepFile.model_validate(content | {"constraints": rule})
-    assert [one.params for one in enumerate_points(kept).points] == [{"data.max_seq_length": 2048}]
