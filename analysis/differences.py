@@ -17,7 +17,7 @@ class DifferenceParts(NamedTuple):
     """What a paired difference consists of, per seed and vibe; arrays are [S, V]."""
 
     validity: Scores
-    """Part of the objective that comes from writing valid configs more often."""
+    """Part of the objective that comes from keeping the contract: format, schema, what can be rendered."""
     audio: Scores
     """Part of the objective that comes from the sound of the rendered configs."""
     audio_over_valid: Scores

@@ -70,9 +70,9 @@ def _against_untrained(difference: Difference, num_compared: int) -> list[str]:
         over_valid = difference.audio_over_valid
         verdict = "more than noise" if over_valid.excludes_zero else "which noise could explain"
         sentences.append(
-            f"Of that, {plus_minus(difference.validity, signed=True)} comes from writing valid configs more "
-            f"often, and {plus_minus(difference.audio, signed=True)} from how they sound: audio over valid "
-            f"completions moved by {plus_minus(over_valid, signed=True)}, {verdict}."
+            f"Of that, {plus_minus(difference.validity, signed=True)} comes from keeping the contract "
+            f"better, and {plus_minus(difference.audio, signed=True)} from how the configs sound: audio over the "
+            f"completions that can be rendered moved by {plus_minus(over_valid, signed=True)}, {verdict}."
         )
     else:
         sentences.append(

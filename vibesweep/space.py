@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from search_spaces.table_text import COLUMNS, cells, markdown_table
@@ -44,7 +45,8 @@ def list_rows(
         for number, name in enumerate(COLUMNS):
             shown.add_column(name, no_wrap=number == 0, overflow="fold")
         for row in table:
-            shown.add_row(*cells(row))
+            # A list's brackets would be taken for markup.
+            shown.add_row(*map(escape, cells(row)))
         # A pipe has no width; 150 columns hold the table.
         console = Console() if sys.stdout.isatty() else Console(width=150)
         console.print(shown)

@@ -59,7 +59,7 @@ def test_a_clear_win_is_called_more_than_noise(new_sweep: NewSweep) -> None:
     assert "corrected for picking the best of 2), more than noise." in text
     assert "It is better than every other configuration by more than noise." in text
     # Everything is valid on both sides: all of it is sound.
-    assert "Of that, +0.000 ±0.000 comes from writing valid configs more often" in text
+    assert "Of that, +0.000 ±0.000 comes from keeping the contract better" in text
 
 
 def test_what_was_left_out_is_said(small_sweep: SweepWriter) -> None:

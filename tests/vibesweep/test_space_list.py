@@ -58,6 +58,8 @@ def test_the_table_for_people_names_every_setting(capsys: pytest.CaptureFixture[
     text = listed(capsys)
     assert all(entry.path in text for entry in TABLE)
     assert text.split()[: len(COLUMNS)] == list(COLUMNS)
+    # Brackets are text here, not markup.
+    assert "[q_proj," in text
 
 
 @pytest.mark.parametrize(
