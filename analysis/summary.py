@@ -71,8 +71,8 @@ def _against_untrained(difference: Difference, num_compared: int) -> list[str]:
         verdict = "more than noise" if over_valid.excludes_zero else "which noise could explain"
         sentences.append(
             f"Of that, {plus_minus(difference.validity, signed=True)} comes from keeping the contract "
-            f"better, and {plus_minus(difference.audio, signed=True)} from how the configs sound: audio over the "
-            f"completions that can be rendered moved by {plus_minus(over_valid, signed=True)}, {verdict}."
+            f"better, and {plus_minus(difference.audio, signed=True)} from how the configs sound: audio over "
+            f"the completions that can be rendered moved by {plus_minus(over_valid, signed=True)}, {verdict}."
         )
     else:
         sentences.append(
