@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from common.errors import UserError
 from search_spaces.designs import enumerate_points
 from search_spaces.perturbation import CHANGEABLE, perturbable
+from search_spaces.search_config import SMALLEST_POPULATION
 from trainables.checkpoints import save_interval
 
 if TYPE_CHECKING:
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from search_spaces.sweep_file import SweepFile
 
 __all__ = ["check_population"]
-
-_SMALLEST: Final = 4
-"""Points below which a quarter of them is no whole trial."""
 
 
 def check_population(sweep: SweepFile) -> None:
@@ -28,8 +26,10 @@ def check_population(sweep: SweepFile) -> None:
     every, listed = sweep.scheduler.turning_steps, sweep.search.mode in ("grid", "random")
     points = enumerate_points(sweep).points if listed else ()
     size = len(points) if listed else sweep.search.trials or 0
-    if not size >= _SMALLEST:
-        raise UserError(f"a population must have >= {_SMALLEST} points with pbt, got {size}; add trials")
+    if not size >= SMALLEST_POPULATION:
+        raise UserError(
+            f"a population must have >= {SMALLEST_POPULATION} points with pbt, got {size}; add trials"
+        )
     if len(sweep.seeds) > 1:
         raise UserError(
             f"seeds must be one with pbt, got {len(sweep.seeds)}; a configuration that changes while it "

@@ -9,7 +9,17 @@ from pydantic import Field, model_validator
 from common.model import FrozenModel
 from common.objective import OBJECTIVE_NAME
 
-__all__ = ["SAMPLERS", "BudgetConfig", "Metric", "Mode", "Sampler", "SchedulerConfig", "SearchConfig", "Seed"]
+__all__ = [
+    "SAMPLERS",
+    "SMALLEST_POPULATION",
+    "BudgetConfig",
+    "Metric",
+    "Mode",
+    "Sampler",
+    "SchedulerConfig",
+    "SearchConfig",
+    "Seed",
+]
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -26,6 +36,9 @@ SAMPLERS: Final[dict[Mode, tuple[Sampler, ...]]] = {
 
 Metric = Literal["held_out_objective", "validity", "audio_over_valid", "train_seconds"]
 """What a search may look at: all from the held-out evaluation, and the time that training took."""
+
+SMALLEST_POPULATION: Final = 4
+"""Trials without which population based training has nobody to compare."""
 
 _SEVERAL_METRICS: Final = ("tpe", "nsga2")
 

@@ -11,7 +11,7 @@ from search_spaces.axes import GridAxis
 from search_spaces.designs import enumerate_points
 from search_spaces.points import params_of
 from search_spaces.problems import sweep_problem
-from search_spaces.search_config import BudgetConfig, SearchConfig
+from search_spaces.search_config import SMALLEST_POPULATION, BudgetConfig, SearchConfig
 from search_spaces.settings import PROMPT_PATHS
 from search_spaces.sweep_file import SweepFile
 
@@ -55,7 +55,8 @@ class Smoke(NamedTuple):
 
 
 def smoke_sweep(sweep: SweepFile) -> Smoke:
-    """The same sweep with the tiny models: at most two points that differ, two steps, two vibes, one seed.
+    """The same sweep with the tiny models: at most two points that differ (a population
+    has four), two steps, two vibes, one seed.
 
     The axes, relations, data, reward, search mode and scheduler stay, except where they cannot be tried so
     small; what is dropped is said.
@@ -142,9 +143,10 @@ def _search(sweep: SweepFile, space: Mapping[str, Axis], changes: list[str]) -> 
             changes.append(f"search.{key} is dropped: no other study is written or read")
     if not space or search.design == "one_at_a_time":
         return SearchConfig(design=search.design).model_dump()
-    own = search.model_dump() | {"mirror": None, "warm_start": (), "trials": _MOST_POINTS}
+    points = SMALLEST_POPULATION if sweep.scheduler.type == "pbt" else _MOST_POINTS
+    own = search.model_dump() | {"mirror": None, "warm_start": (), "trials": points}
     if search.mode == "grid":
-        changes.append(f"search.mode is random: {_MOST_POINTS} points stand for the grid")
+        changes.append(f"search.mode is random: {points} points stand for the grid")
         return own | {"mode": "random"}
     are_listed = {isinstance(axis, GridAxis) for axis in space.values()}
     if search.mode == "mixed" and len(are_listed) == 1:

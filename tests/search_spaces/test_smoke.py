@@ -21,7 +21,7 @@ def smoke(**content: Any) -> tuple[SweepFile, tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_shipped_sweep_shrinks_to_two_points_of_the_tiny_models(path: Any) -> None:
+def test_every_shipped_sweep_shrinks_to_a_few_points_of_the_tiny_models(path: Any) -> None:
     sweep = load_sweep_file(path)
     small, _ = smoke_sweep(sweep)
     base = small.base_config()
@@ -33,7 +33,7 @@ def test_every_shipped_sweep_shrinks_to_two_points_of_the_tiny_models(path: Any)
     assert small.budget == BudgetConfig()
     if small.search.mode in ("grid", "random"):
         points = enumerate_points(small).points
-        assert len(points) == (1 if sweep.name == "prompts" else 2)
+        assert len(points) == {"prompts": 1, "population": 4}.get(sweep.name, 2)
         assert all(p.config.base_model == "tiny" and p.config.max_steps == 2 for p in points)
     else:
         assert small.search.trials == 2
@@ -163,3 +163,5 @@ def test_a_scheduler_can_stop_within_two_steps() -> None:
         "grace_steps": 1,
         "perturbation_steps": 1,
     }
+    # Fewer than four are no population.
+    assert small.search.trials == 4

@@ -31,7 +31,7 @@ def test_a_smoke_run_ends_with_a_ranking(path: Path, tmp_path: Path) -> None:
     vibesweep("sweep", "run", str(path), "--smoke", "--storage", str(tmp_path))
     ranking = json.loads(vibesweep("rank", str(tmp_path / f"{path.stem}-smoke"), "--json"))
     trials = [row for row in ranking["rows"] if row["kind"] == "trial"]
-    assert len(trials) == (1 if path.stem == "prompts" else 2)
+    assert len(trials) == {"prompts": 1, "population": 4}.get(path.stem, 2)
 
 
 def test_a_second_smoke_run_replaces_the_first(tmp_path: Path) -> None:
