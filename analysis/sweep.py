@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from common.errors import UserError, first_problem
 from common.ledger import LEDGER_SCHEMA, LEDGER_VERSION
-from common.lineage import LINEAGE_FILE, LineageRecord
+from common.lineage import LineageRecord
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
 from search_spaces.sweep_record import SWEEP_RECORD, SweepRecord
 
@@ -92,7 +92,7 @@ def load_sweep(directory: Path | str) -> Sweep:
         if trial is None:
             continue
         result = _read_record(ResultRecord.read, folder / RESULT_FILE, torn)
-        lineage = _read_record(LineageRecord.read, folder / LINEAGE_FILE, torn) or LineageRecord()
+        lineage = _read_record(LineageRecord.read, folder / LineageRecord.FILE, torn) or LineageRecord()
         trials.append(StoredTrial(trial, result, lineage))
         parts += [
             part for path in sorted(folder.glob("ledger/*.parquet")) if (part := _read_part(path, torn))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ray.tune import Callback
 
-from common.model import FrozenModel
-from common.records import write_text_atomically
+from common.records import StateRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,30 +16,21 @@ if TYPE_CHECKING:
 
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["SPENT_FILE", "Budget", "BudgetCallback", "SpentRecord"]
+__all__ = ["Budget", "BudgetCallback", "SpentRecord"]
 
-SPENT_FILE: Final = "spent.json"
 _WRITE_EVERY_S: Final = 5.0
 """What a killed driver forgets of its time, at most."""
 
 
-class SpentRecord(FrozenModel):
+class SpentRecord(StateRecord):
     """What the sweep has cost so far, by all its drivers."""
+
+    FILE: ClassVar[str] = "spent.json"
 
     hours: float = 0.0
     """Wall-clock hours of the drivers."""
     gpu_hours: float = 0.0
     """Hours of GPUs held by trials and scorers."""
-
-    def write(self, directory: Path) -> None:
-        """Write `spent.json` into the sweep directory, atomically."""
-        write_text_atomically(directory / SPENT_FILE, self.model_dump_json(indent=2) + "\n")
-
-    @classmethod
-    def read(cls, directory: Path) -> SpentRecord:
-        """The record in a sweep directory; nothing spent where there is none."""
-        path = directory / SPENT_FILE
-        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
 
 
 class Budget:

@@ -41,7 +41,7 @@ class Encoded(NamedTuple):
 class AxisParameters(Protocol):
     """How one axis is drawn by Optuna; `encode` is the inverse of `suggest`."""
 
-    def suggest(self, trial: optuna.Trial) -> Any:
+    def suggest(self, trial: optuna.trial.BaseTrial) -> Any:
         """Draw the axis's value for a trial."""
         ...
 
@@ -91,7 +91,7 @@ class _Listed:
     name: str
     distribution: CategoricalDistribution
 
-    def suggest(self, trial: optuna.Trial) -> Any:
+    def suggest(self, trial: optuna.trial.BaseTrial) -> Any:
         return json.loads(_suggest(trial, self.name, self.distribution))
 
     def encode(self, value: Any) -> Encoded:
@@ -103,7 +103,7 @@ class _Number:
     name: str
     distribution: IntDistribution | FloatDistribution
 
-    def suggest(self, trial: optuna.Trial) -> Any:
+    def suggest(self, trial: optuna.trial.BaseTrial) -> Any:
         return _suggest(trial, self.name, self.distribution)
 
     def encode(self, value: Any) -> Encoded:
@@ -117,7 +117,7 @@ class _PowerOfTwo:
     name: str
     distribution: IntDistribution
 
-    def suggest(self, trial: optuna.Trial) -> Any:
+    def suggest(self, trial: optuna.trial.BaseTrial) -> Any:
         return 2 ** _suggest(trial, self.name, self.distribution)
 
     def encode(self, value: Any) -> Encoded:
@@ -153,7 +153,7 @@ class _Mixture:
     faces: bool
     """Whether edges and corners are drawn too."""
 
-    def suggest(self, trial: optuna.Trial) -> tuple[float, float, float]:
+    def suggest(self, trial: optuna.trial.BaseTrial) -> tuple[float, float, float]:
         face = "inside"
         if self.faces:
             face = _suggest(trial, self._name("face"), CategoricalDistribution(list(_FACES)))
@@ -197,7 +197,7 @@ class _Mixture:
         return f"{self.path}:{part}"
 
 
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+def _suggest(trial: optuna.trial.BaseTrial, name: str, distribution: BaseDistribution) -> Any:
     """Draw one parameter, through Optuna's public methods."""
     match distribution:
         case CategoricalDistribution():

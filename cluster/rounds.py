@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from common.lineage import Change
 from common.model import FrozenModel
-from common.records import write_text_atomically
+from common.records import StateRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-__all__ = ["POPULATION_FILE", "PopulationRecord", "Round", "quantiles", "sentence"]
-
-POPULATION_FILE: Final = "population.json"
+__all__ = ["PopulationRecord", "Round", "quantiles", "sentence"]
 
 
 class Round(FrozenModel):
@@ -28,20 +25,12 @@ class Round(FrozenModel):
     """What the worst of them go on with."""
 
 
-class PopulationRecord(FrozenModel):
+class PopulationRecord(StateRecord):
     """The rounds so far, oldest first."""
 
+    FILE: ClassVar[str] = "population.json"
+
     rounds: tuple[Round, ...] = ()
-
-    def write(self, directory: Path) -> None:
-        """Write `population.json` into the sweep directory, atomically."""
-        write_text_atomically(directory / POPULATION_FILE, self.model_dump_json(indent=2) + "\n")
-
-    @classmethod
-    def read(cls, directory: Path) -> PopulationRecord:
-        """The record in a sweep directory; an empty one where there is none."""
-        path = directory / POPULATION_FILE
-        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
 
 
 def quantiles(objectives: Mapping[str, float], share: float) -> tuple[Sequence[str], Sequence[str]]:

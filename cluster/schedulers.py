@@ -85,25 +85,25 @@ def make_scheduler(config: SchedulerConfig, total_steps: int) -> TrialScheduler 
     return scheduler
 
 
-class _Evaluations:
-    """Shows a scheduler only what it is to judge: evaluations of trials that train."""
+class _Evaluations(TrialScheduler):  # type: ignore[misc]  # Ray has no types
+    """Before one of Ray's schedulers: shows it only what it is to judge, evaluations of trials that train."""
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         if _is_judged(trial):
-            super().on_trial_add(tune_controller, trial)  # type: ignore[misc]  # a mixin before Ray's class
+            super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
         if not (_is_judged(trial) and OBJECTIVE_NAME in result):
             return str(TrialScheduler.CONTINUE)
-        return str(super().on_trial_result(tune_controller, trial, result))  # type: ignore[misc]  # as above
+        return str(super().on_trial_result(tune_controller, trial, result))
 
     def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         if _is_judged(trial):
-            super().on_trial_remove(tune_controller, trial)  # type: ignore[misc]  # as above
+            super().on_trial_remove(tune_controller, trial)
 
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         if _is_judged(trial):
-            super().on_trial_error(tune_controller, trial)  # type: ignore[misc]  # as above
+            super().on_trial_error(tune_controller, trial)
 
 
 class Asha(_Evaluations, AsyncHyperBandScheduler):  # type: ignore[misc]  # Ray has no types

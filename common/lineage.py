@@ -6,18 +6,13 @@ configuration before.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, ClassVar
 
 from common.model import FrozenModel
-from common.records import write_text_atomically
+from common.records import StateRecord
 from common.training_config import TrainingConfig
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["LINEAGE_FILE", "Change", "LineageRecord"]
-
-LINEAGE_FILE: Final = "lineage.json"
+__all__ = ["Change", "LineageRecord"]
 
 
 class Change(FrozenModel):
@@ -41,20 +36,12 @@ class Change(FrozenModel):
     """The resolved configuration from then on, as it runs."""
 
 
-class LineageRecord(FrozenModel):
+class LineageRecord(StateRecord):
     """The changes of one trial, oldest first."""
 
+    FILE: ClassVar[str] = "lineage.json"
+
     changes: tuple[Change, ...] = ()
-
-    def write(self, directory: Path) -> None:
-        """Write `lineage.json` into the trial's folder, atomically."""
-        write_text_atomically(directory / LINEAGE_FILE, self.model_dump_json(indent=2) + "\n")
-
-    @classmethod
-    def read(cls, directory: Path) -> LineageRecord:
-        """The record in a trial's folder; an empty one where the trial runs as it began."""
-        path = directory / LINEAGE_FILE
-        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
 
     @property
     def last(self) -> Change | None:

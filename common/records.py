@@ -6,7 +6,7 @@ Between them `evaluations.json` has what it was worth so far.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "EVALUATIONS_FILE",
     "RESULT_FILE",
     "TRIAL_FILE",
     "EvaluationsRecord",
     "ResultRecord",
+    "StateRecord",
     "TrialRecord",
     "write_text_atomically",
 ]
 
 TRIAL_FILE: Final = "trial.json"
 RESULT_FILE: Final = "result.json"
-EVALUATIONS_FILE: Final = "evaluations.json"
 
 
 class TrialRecord(FrozenModel):
@@ -89,23 +88,32 @@ class ResultRecord(FrozenModel):
         return cls.model_validate_json(path.read_text()) if path.is_file() else None
 
 
-class EvaluationsRecord(FrozenModel):
+class StateRecord(FrozenModel):
+    """What grows while a sweep runs, in a file of its own; empty before it is first written."""
+
+    FILE: ClassVar[str]
+    """Name of the file in the folder that the record is about."""
+
+    def write(self, directory: Path) -> None:
+        """Write the file, atomically."""
+        write_text_atomically(directory / self.FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """The record in a folder; an empty one where there is none."""
+        path = directory / cls.FILE
+        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
+
+
+class EvaluationsRecord(StateRecord):
     """A trial's held-out evaluations so far: what a scheduler has seen of it."""
+
+    FILE: ClassVar[str] = "evaluations.json"
 
     objectives: dict[int, float] = Field(default_factory=dict)
     """Optimizer step to mean held-out objective; step 0 is before training."""
     seconds: float = 0.0
     """Wall-clock seconds at the last one since its process took up the trial."""
-
-    def write(self, directory: Path) -> None:
-        """Write `evaluations.json` into the trial's folder, atomically."""
-        write_text_atomically(directory / EVALUATIONS_FILE, self.model_dump_json(indent=2) + "\n")
-
-    @classmethod
-    def read(cls, directory: Path) -> EvaluationsRecord:
-        """The record in a trial's folder; an empty one where there is none."""
-        path = directory / EVALUATIONS_FILE
-        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
 
     def with_evaluation(self, step: int, objective: float, seconds: float) -> EvaluationsRecord:
         """The record with one evaluation more; one of a step that is run again replaces the first."""

@@ -44,13 +44,15 @@ class ClapCheckpoint(NamedTuple):
         tokens = self.tokenizer([text], truncation=True, max_length=MAX_TEXT_TOKENS, return_tensors="pt")
         with torch.inference_mode():
             output = self.model.get_text_features(**tokens.to(self.device))
-        return output.pooler_output[0]  # type: ignore[no-any-return]  # transformers has no types
+        embeddings: Tensor = output.pooler_output
+        return embeddings[0]
 
     def embed_windows(self, windows: Tensor) -> Tensor:
         """[B, D] unit embeddings of [B, window_samples] mono audio."""
         with torch.inference_mode():
             output = self.model.get_audio_features(input_features=self.log_mel(windows))
-        return output.pooler_output  # type: ignore[no-any-return]  # transformers has no types
+        embeddings: Tensor = output.pooler_output
+        return embeddings
 
 
 def load_clap(name: str | Path, device: torch.device) -> ClapCheckpoint:

@@ -96,7 +96,7 @@ def test_every_mixture_goes_there_and_back(units: tuple[int, int], ends: bool) -
 def test_every_drawn_mixture_lies_on_its_face(face: str, sticks: tuple[float, float]) -> None:
     parameters = _Mixture("reward.mixture", faces=True)
     names = [f"reward.mixture:{face}:{weight}" for weight in ("format", "schema")]
-    values = {"reward.mixture:face": face} | dict(zip(names, sticks, strict=True))
-    drawn = parameters.suggest(optuna.trial.FixedTrial(values))  # type: ignore[arg-type]
+    values: dict[str, Any] = {"reward.mixture:face": face} | dict(zip(names, sticks, strict=True))
+    drawn = parameters.suggest(optuna.trial.FixedTrial(values))
     assert round(sum(drawn), 9) == 1
     assert parameters.encode(drawn).values["reward.mixture:face"] == face

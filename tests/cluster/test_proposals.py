@@ -15,6 +15,7 @@ from common.errors import UserError
 from search_spaces.designs import enumerate_points
 
 if TYPE_CHECKING:
+    from search_spaces.search_config import Metric
     from search_spaces.sweep_file import SweepFile
     from tests.cluster.conftest import MakeSweep
 
@@ -132,10 +133,10 @@ def test_several_metrics_have_a_direction_each(make_sweep: MakeSweep, sampler: s
         point = proposals.propose()
         assert point is not None
         beta = point.config.grpo.beta
-        both = {"held_out_objective": -((beta - 0.1) ** 2), "train_seconds": 10 * beta}
+        both: dict[Metric, float] = {"held_out_objective": -((beta - 0.1) ** 2), "train_seconds": 10 * beta}
         # A stopped point of several metrics has no value that could be compared.
         stopped = PointOutcome("stopped", {}, {4: 0.5})
-        proposals.tell(number, stopped if number == 3 else PointOutcome("finished", both, {}))  # type: ignore[arg-type]
+        proposals.tell(number, stopped if number == 3 else PointOutcome("finished", both, {}))
     space = proposals._search._space
     assert space.directions == ["maximize", "minimize"]
     assert [space.frozen(proposals._search.points[n]).state.name for n in (2, 3)] == ["COMPLETE", "FAIL"]

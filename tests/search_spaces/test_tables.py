@@ -50,7 +50,9 @@ def test_the_first_rows_are_the_guides_tables_word_for_word() -> None:
             assert (default, span) == (entry.default, "see registry")
             assert entry.choices == tuple(BASE_MODELS)
             continue
-        low, high = re.fullmatch(r"([\d.]+(?:e-\d+)?)-([\d.]+(?:e-\d+)?)", span).groups()  # type: ignore[union-attr]
+        ends = re.fullmatch(r"([\d.]+(?:e-\d+)?)-([\d.]+(?:e-\d+)?)", span)
+        assert ends is not None
+        low, high = ends.groups()
         assert (entry.default, entry.low, entry.high) == (float(default), float(low), float(high))
 
 
@@ -101,7 +103,9 @@ def test_every_draw_lies_in_its_range(entry: SpaceRow, u: float) -> None:
     axis = parse_axis(entry.path, "guide")
     assert isinstance(axis, RangeAxis)
     value = axis.from_unit((u,))
-    assert entry.low <= value <= entry.high  # type: ignore[operator]
+    assert entry.low is not None
+    assert entry.high is not None
+    assert entry.low <= value <= entry.high
     assert isinstance(value, int if entry.kind == "int" else float)
     if entry.scale == "power_of_two":
         assert bin(int(value)).count("1") == 1
