@@ -1,9 +1,13 @@
-"""Music configs to sound: `render(configs) -> [B, 2, S]`, the same config always the same samples."""
+"""Music configs to sound: `render(configs) -> [B, 2, S]`, the same config always the same samples.
+
+`stream` makes pieces of up to ten minutes, block by block.
+"""
 
 from rewards.render.compose import compose
 from rewards.render.labels import LAYERS, active_layers
 from rewards.render.renderer import RENDERER_ID, render
 from rewards.render.score import Chord, Hit, NoiseBand, Note, Score
+from rewards.render.streaming import stream
 
 __all__ = [
     "LAYERS",
@@ -16,4 +20,5 @@ __all__ = [
     "active_layers",
     "compose",
     "render",
+    "stream",
 ]

@@ -20,6 +20,8 @@ ROOT_SEMITONES = {
 }
 CUTOFF_HZ = {"very_dark": 260.0, "dark": 600.0, "medium": 1500.0, "bright": 4200.0, "very_bright": 14_000.0}
 """Corner of the brightness filter."""
+BRIGHTNESS_SLOPE = {"very_dark": -0.35, "dark": -0.18, "medium": 0.0, "bright": 0.22, "very_bright": 0.5}
+"""Exponent of a power law around 200 Hz, which tells the bright labels apart below their corner too."""
 
 REVERB_RT60_S = {"dry": 0.12, "small": 0.5, "medium": 1.3, "large": 3.0, "vast": 8.0}
 """Time in which the tail falls by 60 dB (at 500 Hz)."""
@@ -37,6 +39,8 @@ MOTION_DEPTH = {"static": 0.0, "slow": 0.75, "medium": 0.8, "fast": 0.85, "chaot
 
 ATTACK_FACTOR = {"soft": 7.0, "medium": 2.0, "sharp": 0.35}
 """Factor on an instrument's own attack time."""
+ATTACK_SPIKE = {"soft": 0.0, "medium": 0.25, "sharp": 1.3}
+"""How much louder a note's first 40 ms are."""
 
 JITTER_S = {"robotic": 0.0, "tight": 0.007, "natural": 0.017, "loose": 0.034, "drunk": 0.07}
 JITTER_LEVEL = {"robotic": 0.0, "tight": 0.1, "natural": 0.2, "loose": 0.34, "drunk": 0.5}

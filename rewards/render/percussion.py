@@ -1,4 +1,4 @@
-"""Percussion one-shots: synthesized once per sample rate and brightness, then placed by addition."""
+"""Percussion one-shots: what each sounds like, synthesized once per sample rate."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from rewards.render.labels import STEREO_WIDTH
 from rewards.render.streams import stream
-from rewards.render.tilt import noise_tilt
-from rewards.render.tones import pan_gains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import numpy.typing as npt
-
-    from rewards.render.score import Score
 
     Samples = npt.NDArray[np.float64]
 
@@ -116,42 +110,3 @@ SOUNDS: dict[str, tuple[float, Callable[[Samples], Samples]]] = {
     **{f"crackle_{k}": (0.02, functools.partial(_crackle, k)) for k in range(4)},
 }
 """Length in seconds and formula of every one-shot; peaks are about 1."""
-
-
-@functools.lru_cache(maxsize=16)
-def _bank(sample_rate: int, brightness: str, device: torch.device) -> dict[str, torch.Tensor]:
-    bank: dict[str, torch.Tensor] = {}
-    for name, (length_s, formula) in SOUNDS.items():
-        count = int(length_s * sample_rate)
-        time = np.arange(count) / sample_rate
-        sound = formula(time)
-        # Fades at both ends: no click where the formula starts or is cut.
-        edge = np.minimum(1.0, np.minimum(time / 0.0005, (time[-1] - time) / (0.15 * length_s)))
-        spectrum = np.fft.rfft(sound * edge, 2 * count)
-        hertz = np.fft.rfftfreq(2 * count, 1.0 / sample_rate).astype(np.float64)
-        filtered = np.fft.irfft(spectrum * noise_tilt(brightness, hertz))
-        bank[name] = torch.tensor(filtered[:count] * edge, dtype=torch.float32, device=device)
-    return bank
-
-
-def add_hits(buses: torch.Tensor, scores: Sequence[Score], sample_rate: int) -> None:
-    """Adds every hit of every clip to the buses in place: drums to the dry bus, clicks to the echoed one.
-
-    Args:
-        buses: [C, 2, 2, T] clips, (dry, echoed), (left, right), samples.
-        scores: the C scores.
-        sample_rate: Hz.
-    """
-    total = buses.shape[-1]
-    for clip, score in enumerate(scores):
-        bank = _bank(sample_rate, score.config.brightness, buses.device)
-        width = STEREO_WIDTH[score.config.stereo]
-        for hit in score.hits:
-            sound = bank[hit.sound]
-            begin = int(hit.onset_s * sample_rate)
-            end = min(begin + sound.shape[0], total)
-            gains = pan_gains(hit.pan, width)
-            level = hit.level * (1.0 if hit.layer == "rhythm" else 1.1)
-            left, right = buses[clip, int(hit.layer != "rhythm")]
-            left[begin:end].add_(sound[: end - begin], alpha=level * gains[0])
-            right[begin:end].add_(sound[: end - begin], alpha=level * gains[1])

@@ -20,8 +20,6 @@ class Timbre:
     """[P] decay rates in 1/s; 0 sustains."""
     attack_s: float
     release_s: float
-    slow: bool
-    """Rendered in long blocks (sustained instruments) or short ones (struck ones)."""
     motion: float
     """Share of the config's movement that reaches the instrument."""
 
@@ -35,7 +33,6 @@ def _harmonic(  # one argument per physical property of an instrument
     decay_slope: float = 0.0,
     attack_s: float,
     release_s: float,
-    slow: bool = False,
     motion: float = 0.5,
     ratios: tuple[float, ...] | None = None,
     amps: tuple[float, ...] | None = None,
@@ -45,7 +42,7 @@ def _harmonic(  # one argument per physical property of an instrument
     amp = number**-rolloff if amps is None else np.asarray(amps, dtype=np.float64)
     amp = np.where((number % 2 == 0) & (amps is None), amp * (1.0 - odd_only), amp)
     amp = amp / np.sqrt(np.sum(amp**2))
-    return Timbre(ratio, amp, decay + decay_slope * (ratio - 1.0), attack_s, release_s, slow, motion)
+    return Timbre(ratio, amp, decay + decay_slope * (ratio - 1.0), attack_s, release_s, motion)
 
 
 _BELL = (0.5, 1.0, 1.19, 1.56, 2.0, 2.66, 3.01, 4.1)
@@ -53,28 +50,27 @@ _CHIME = (1.0, 2.76, 5.4, 8.93, 11.34, 13.1, 14.9, 16.6)
 
 TIMBRES: dict[str, Timbre] = {
     # Pads: sustained, slow, wide.
-    "warm_slow": _harmonic(12, 1.5, attack_s=0.35, release_s=0.9, slow=True, motion=1.0),
-    "dark_sustained": _harmonic(8, 2.6, attack_s=0.12, release_s=0.5, slow=True, motion=1.0),
-    "cinematic": _harmonic(12, 0.95, attack_s=0.75, release_s=1.2, slow=True, motion=1.0),
-    "thin_high": _harmonic(12, 0.7, odd_only=0.85, attack_s=0.15, release_s=0.6, slow=True, motion=1.0),
-    "ambient_drift": _harmonic(8, 1.9, odd_only=0.9, attack_s=0.55, release_s=1.6, slow=True, motion=1.3),
+    "warm_slow": _harmonic(12, 1.5, attack_s=0.35, release_s=0.9, motion=1.0),
+    "dark_sustained": _harmonic(8, 2.6, attack_s=0.12, release_s=0.5, motion=1.0),
+    "cinematic": _harmonic(12, 0.95, attack_s=0.75, release_s=1.2, motion=1.0),
+    "thin_high": _harmonic(12, 0.7, odd_only=0.85, attack_s=0.15, release_s=0.6, motion=1.0),
+    "ambient_drift": _harmonic(8, 1.9, odd_only=0.9, attack_s=0.55, release_s=1.6, motion=1.3),
     "stacked_fifths": _harmonic(
         12,
         0.0,
         amps=(1, 0.15, 0.6, 0.1, 0.1, 0.45, 0.02, 0.05, 0.3, 0.0, 0.0, 0.2),
         attack_s=0.08,
         release_s=0.5,
-        slow=True,
         motion=1.0,
     ),
-    "bright_open": _harmonic(16, 0.6, attack_s=0.05, release_s=0.4, slow=True, motion=1.0),
-    "color_tone": _harmonic(8, 1.7, attack_s=0.3, release_s=0.6, slow=True, motion=1.0),
+    "bright_open": _harmonic(16, 0.6, attack_s=0.05, release_s=0.4, motion=1.0),
+    "color_tone": _harmonic(8, 1.7, attack_s=0.3, release_s=0.6, motion=1.0),
     # Basses.
-    "bass_deep": _harmonic(8, 1.6, attack_s=0.03, release_s=0.25, slow=True, motion=0.6),
+    "bass_deep": _harmonic(8, 1.6, attack_s=0.03, release_s=0.25, motion=0.6),
     "bass_round": _harmonic(8, 1.3, decay=1.2, decay_slope=0.5, attack_s=0.008, release_s=0.1),
     "bass_pluck": _harmonic(16, 0.9, decay=3.0, decay_slope=0.9, attack_s=0.004, release_s=0.08, motion=0.3),
     "bass_upright": _harmonic(8, 1.1, decay=2.2, decay_slope=1.5, attack_s=0.006, release_s=0.1, motion=0.1),
-    "sub": _harmonic(8, 4.5, attack_s=0.02, release_s=0.15, slow=True, motion=0.2),
+    "sub": _harmonic(8, 4.5, attack_s=0.02, release_s=0.15, motion=0.2),
     "sub_hit": _harmonic(8, 3.5, decay=4.0, attack_s=0.006, release_s=0.1, motion=0.2),
     # Melody voices.
     "lead": _harmonic(16, 1.0, decay=1.2, decay_slope=0.3, attack_s=0.012, release_s=0.15),
@@ -151,5 +147,5 @@ TIMBRES: dict[str, Timbre] = {
         motion=0.2,
     ),
     "shimmer": _harmonic(8, 1.6, attack_s=0.03, release_s=0.15, motion=0.6),
-    "shimmer_slow": _harmonic(8, 1.6, attack_s=0.5, release_s=0.9, slow=True, motion=0.8),
+    "shimmer_slow": _harmonic(8, 1.6, attack_s=0.5, release_s=0.9, motion=0.8),
 }

@@ -1,9 +1,9 @@
 """Pitched tones by matrix product: piecewise linear partial amplitudes times a short table of sines.
 
-A partial of angular frequency w within a block of N samples that begins at phase p is
+A partial of angular frequency w within a step of N samples that begins at phase p is
     a(n) sin(p + w n) = [a sin p] cos(w n) + [a cos p] sin(w n),   a(n) = a0 + (a1 - a0) n / N,
-so that a note of M blocks and P partials is [M, 4 P] @ [4 P, N]: two multiply-adds per partial and sample in
-place of a sine (2.4 ms per 480,000), with frequencies exact and amplitudes free to move from block to block.
+so that a tile of M steps and P partials is [M, 4 P] @ [4 P, N]: four multiply-adds per partial and sample in
+place of a sine, with frequencies exact and amplitudes free to move from step to step.
 """
 
 from __future__ import annotations
@@ -13,100 +13,23 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from rewards.render.labels import ATTACK_FACTOR, STEREO_WIDTH
+from rewards.render.bands import KNOTS
 from rewards.render.motion import POINTS_PER_S
-from rewards.render.tilt import tilt
-from rewards.render.timbres import TIMBRES
+from rewards.render.placing import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from rewards.render.score import Note, Score
+    from rewards.render.notes import Voices
+    from rewards.render.score import Score
 
-BLOCKS = {True: 1024, False: 256}
-"""Samples from one amplitude knot to the next: sustained instruments, struck ones."""
-_LAYER_LEVEL = {"bass": 0.55, "pad": 0.33, "melody": 0.62, "texture": 0.7, "accent": 0.85}
-ECHOED = frozenset({"pad", "melody", "texture", "accent"})
-"""Layers that feed the echo: a bass in it would be mud."""
-_BUCKETS = tuple(sorted({round(2 ** (k / 4)) for k in range(4, 60)}))
-"""Note lengths in blocks are rounded up to one of these, so that notes share matrix products."""
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
 
 
-class _Row(NamedTuple):
-    """One note, ready to be rendered."""
-
-    clip: int
-    bus: int
-    start_block: int
-    offset_s: float
-    """Time from the start of its first block to its onset."""
-    gate_s: float
-    attack_s: float
-    release_s: float
-    sharpness: float
-    motion: float
-    hertz: npt.NDArray[np.float64]
-    amps: npt.NDArray[np.float64]
-    decays: npt.NDArray[np.float64]
-    log_ratios: npt.NDArray[np.float64]
-    left: float
-    right: float
-
-
-def pan_gains(pan: float, width: float) -> tuple[float, float]:
-    """Left and right gains of a pan position: equal power, and exactly equal at the centre."""
-    place = max(-1.0, min(1.0, pan * width))
-    return (0.5 * (1.0 - place)) ** 0.5, (0.5 * (1.0 + place)) ** 0.5
-
-
-def _row(score: Score, clip: int, note: Note, sample_rate: int) -> tuple[tuple[int, bool, int], _Row]:
-    config = score.config
-    timbre = TIMBRES[note.timbre]
-    block = BLOCKS[timbre.slow]
-    f0 = 440.0 * 2.0 ** ((note.pitch - 69.0) / 12.0)
-    hertz = timbre.ratios * f0
-    gain = tilt(config.brightness, hertz) / tilt(config.brightness, np.asarray(f0)) ** 0.6
-    # A partial above 45 % of the sample rate is left out: nothing aliases.
-    amps = timbre.amps * gain * (hertz < 0.45 * sample_rate) * (note.level * _LAYER_LEVEL[note.layer])
-    attack_s = max(0.003, min(timbre.attack_s * ATTACK_FACTOR[config.attack], 0.6 * note.gate_s))
-    length_s = note.gate_s + timbre.release_s
-    slowest = float(timbre.decays.min())
-    if slowest > 0.0:
-        length_s = min(length_s, attack_s + 5.5 / slowest)  # -48 dB
-    length_s = min(length_s, score.seconds - note.onset_s)
-    onset = note.onset_s * sample_rate
-    start = int(onset // block)
-    offset = onset - start * block
-    need = int(np.ceil((offset + length_s * sample_rate) / block)) + 1
-    blocks = need if timbre.slow else next((size for size in _BUCKETS if size >= need), need)
-    left, right = pan_gains(note.pan, STEREO_WIDTH[config.stereo])
-    row = _Row(
-        clip,
-        int(note.layer in ECHOED),
-        start,
-        offset / sample_rate,
-        note.gate_s,
-        attack_s,
-        timbre.release_s,
-        {"soft": 0.0, "medium": 0.25, "sharp": 1.3}[config.attack],
-        timbre.motion,
-        hertz,
-        amps,
-        timbre.decays,
-        np.log(np.maximum(timbre.ratios, 1.0)),
-        left,
-        right,
-    )
-    return (len(hertz), timbre.slow, blocks), row
-
-
-def _column(values: list[float], device: torch.device) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32, device=device)
-
-
-def _controls(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
+def controls_of(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
     """[C, 2, K] movement and tension of every clip at POINTS_PER_S."""
     tables = []
     for score in scores:
@@ -117,84 +40,166 @@ def _controls(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
     return torch.tensor(np.stack(tables), dtype=torch.float32, device=device)
 
 
-def _render_group(
-    rows: list[_Row], blocks: int, block: int, sample_rate: int, controls: torch.Tensor
-) -> torch.Tensor:
-    """[E, blocks * block] samples of notes that share partial count, block and length."""
-    device = controls.device
-    hertz = torch.tensor(np.stack([row.hertz for row in rows]), device=device)
-    amps = torch.tensor(np.stack([row.amps for row in rows]), dtype=torch.float32, device=device)
-    decays = torch.tensor(np.stack([row.decays for row in rows]), dtype=torch.float32, device=device)
-    ratios = torch.tensor(np.stack([row.log_ratios for row in rows]), dtype=torch.float32, device=device)
-    offset = _column([row.offset_s for row in rows], device)[:, None]
-    gate = _column([row.gate_s for row in rows], device)[:, None]
-    attack = _column([row.attack_s for row in rows], device)[:, None]
-    release = _column([row.release_s for row in rows], device)[:, None]
-    sharpness = _column([row.sharpness for row in rows], device)[:, None]
-    share = _column([row.motion for row in rows], device)[:, None]
-    start = _column([row.start_block * block / sample_rate for row in rows], device)[:, None]
-    clip = torch.tensor([row.clip for row in rows], device=device)
+class _Partials(NamedTuple):
+    """E notes of up to P partials on the device; [E, 1, P] unless said otherwise."""
 
-    knots = torch.arange(blocks + 1, dtype=torch.float32, device=device) * (block / sample_rate)
-    time = knots[None] - offset
-    rise = (time / attack).clamp(0.0, 1.0)
-    fall = (1.0 - (time - gate) / release).clamp(0.0, 1.0)
-    envelope = rise * rise * (3.0 - 2.0 * rise) * fall * fall
-    envelope = envelope * (1.0 + sharpness * torch.exp(time.clamp(min=0.0) * (-1.0 / 0.04)))
-
-    position = ((start + knots[None]) * POINTS_PER_S).clamp(max=controls.shape[-1] - 1.001)
-    left = position.long()
-    part = (position - left)[:, None]
-    table = controls[clip]
-    index = left[:, None].expand(-1, 2, -1)
-    curve = table.gather(2, index) * (1.0 - part) + table.gather(2, index + 1) * part
-    moved, tension = curve[:, 0] * share, curve[:, 1] - 0.5
-    envelope = envelope * (1.0 + 0.55 * moved).clamp(min=0.0) * (1.0 + 0.5 * tension)
-    glow = 0.8 * moved + 0.7 * tension
-
-    exponent = glow[:, :, None] * ratios[:, None] - time.clamp(min=0.0)[:, :, None] * decays[:, None]
-    amplitude = torch.exp(exponent) * envelope[:, :, None] * amps[:, None]
-    # Phases in turns and float64 until the whole turns are gone: a late block keeps its precision.
-    turns = hertz[:, None] * (knots[None, :-1].double() - offset.double())[:, :, None]
-    angle = ((turns - turns.floor()) * (2.0 * np.pi)).float()
-    sine, cosine = angle.sin(), angle.cos()
-    a0 = amplitude[:, :-1]
-    slope = amplitude[:, 1:] - a0
-    weights = torch.cat([a0 * sine, a0 * cosine, slope * sine, slope * cosine], dim=2)
-    steps = torch.arange(block, dtype=torch.float64, device=device) / sample_rate
-    turns = hertz[:, :, None] * steps
-    angle = ((turns - turns.floor()) * (2.0 * np.pi)).float()
-    ramp = torch.arange(block, dtype=torch.float32, device=device) / block
-    sine, cosine = angle.sin(), angle.cos()
-    table = torch.cat([cosine, sine, cosine * ramp, sine * ramp], dim=1)
-    return torch.bmm(weights, table).flatten(1)
+    hertz: torch.Tensor
+    """[E, P] float64: phases are taken in whole turns before they are rounded."""
+    amps: torch.Tensor
+    decays: torch.Tensor
+    log_ratios: torch.Tensor
+    turns: torch.Tensor
+    """Turns of each partial from knot to knot, less the whole ones."""
+    table: torch.Tensor
+    """[E, 4 P, N] cosines and sines of one step, flat and rising from 0 to 1."""
 
 
-def add_tones(buses: torch.Tensor, scores: Sequence[Score], sample_rate: int) -> None:
-    """Adds every note of every clip to the buses, in the score's order.
+class Tones:
+    """The notes of one band, ready to be rendered tile by tile."""
 
-    Args:
-        buses: [C, 2, 2, T] sound so far: clips, (dry, echoed), (left, right), samples. Changed in place.
-        scores: the C scores.
-        sample_rate: Hz.
+    def __init__(self, voices: Voices, controls: torch.Tensor, sample_rate: int) -> None:
+        """
+        Args:
+            voices: the notes.
+            controls: [C, 2, K] movement and tension of the clips.
+            sample_rate: full rate in Hz.
+        """
+        self.voices = voices
+        self._controls = controls
+        self._device = controls.device
+        self._rate = sample_rate / voices.band.divisor
+        knots = torch.arange(KNOTS + 1, dtype=torch.float32, device=self._device)
+        self._knots = knots[:-1, None]
+        self._knots_s = knots * (voices.band.step / self._rate)
+        self._scalars = np.stack([voices.clip, *voices.envelopes], axis=1)
+
+    def _partials(self, notes: Ints, width: int) -> _Partials:
+        """What is needed of these notes ([E] indices), none of which has more than `width` partials."""
+        step = self.voices.band.step
+
+        def of(table: Floats) -> torch.Tensor:
+            return torch.tensor(table[notes, None, :width], dtype=torch.float32, device=self._device)
+
+        hertz = torch.tensor(self.voices.hertz[notes, :width], device=self._device)
+        per_sample = hertz / self._rate
+        steps = torch.arange(step, dtype=torch.float64, device=self._device)
+        turns = per_sample[:, :, None] * steps
+        angle = ((turns - turns.floor()) * (2.0 * np.pi)).float()
+        ramp = (steps / step).float()
+        sine, cosine = angle.sin(), angle.cos()
+        turns = per_sample * step
+        return _Partials(
+            hertz=hertz,
+            amps=of(self.voices.amps),
+            decays=of(self.voices.decays),
+            log_ratios=of(self.voices.log_ratios),
+            turns=(turns - turns.floor()).float()[:, None],
+            table=torch.cat([cosine, sine, cosine * ramp, sine * ramp], dim=1),
+        )
+
+    def tracks(self, first: int, count: int) -> torch.Tensor | None:
+        """What sounds in a stretch of tiles.
+
+        Args:
+            first: the first tile.
+            count: how many.
+
+        Returns:
+            [C * 2 * count * 2, tile] clips, (dry, echoed), tiles, (left, right), one after the other; none if
+            nothing sounds.
+        """
+        voices = self.voices
+        begin = np.maximum(voices.first_tile, first)
+        sizes = np.maximum(np.minimum(voices.end_tile, first + count) - begin, 0)
+        note = np.repeat(np.arange(len(sizes)), sizes)
+        if not len(note):
+            return None
+        tile = np.arange(len(note)) - np.repeat(np.cumsum(sizes) - sizes - begin, sizes)
+        rows = 2 * ((voices.clip[note] * 2 + voices.bus[note]) * count + tile - first)
+        pieces = np.arange(len(note))
+        gains = voices.gains[note].astype(np.float32)
+        return place(
+            self._tiles(note, tile, sizes),
+            len(self._controls) * 4 * count,
+            rows=np.concatenate([rows, rows + 1]),
+            columns=np.concatenate([pieces, pieces]),
+            gains=np.concatenate([gains[:, 0], gains[:, 1]]),
+        )
+
+    def _tiles(self, note: Ints, tile: Ints, sizes: Ints) -> torch.Tensor:
+        """[K, tile] samples of K (note, tile) pairs, `sizes` ([E]) of each note in turn."""
+        band = self.voices.band
+        start_s = (tile * band.tile + band.ahead) / self._rate
+        since_s = start_s - self.voices.envelopes.onset_s[note]
+        envelope, glow, time = self._envelopes(note, start_s, since_s)
+        since = torch.from_numpy(since_s).to(self._device)[:, None]
+        pieces = torch.empty(len(note), KNOTS, band.step, device=self._device)
+        end = 0
+        for first, last, width in self.voices.groups:
+            sounding = first + np.flatnonzero(sizes[first:last])
+            counts = sizes[sounding]
+            begin, end = end, end + int(counts.sum())
+            if begin == end:
+                continue
+            part = slice(begin, end)
+            own = torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(self._device)
+            partials = self._partials(sounding, width)
+            amplitude = glow[part] * partials.log_ratios[own]
+            amplitude.addcmul_(time[part], partials.decays[own], value=-1.0)
+            amplitude.exp_().mul_(envelope[part]).mul_(partials.amps[own])
+            # Phases in turns and float64 until the whole turns are gone: a late tile keeps its precision.
+            turns = partials.hertz[own] * since[part]
+            turns = turns.sub_(turns.floor()).float()[:, None]
+            phase = torch.addcmul(turns, partials.turns[own], self._knots).mul_(2.0 * np.pi)
+            level, slope = amplitude[:, :-1], amplitude[:, 1:] - amplitude[:, :-1]
+            sine, cosine = phase.sin(), phase.cos_()
+            weights = torch.cat([level * sine, level * cosine, slope * sine, slope * cosine], dim=2)
+            _products(weights, partials.table, counts, own, pieces[part])
+        return pieces.flatten(1)
+
+    def _envelopes(
+        self, note: Ints, start_s: Floats, since_s: Floats
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """[K, KNOTS + 1, 1] each: amplitude, brightness and time since the onset at the knots of K tiles."""
+        scalars = self._scalars[note]
+        scalars[:, 1] = since_s
+        columns = torch.from_numpy(scalars.astype(np.float32)).to(self._device)[:, :, None].unbind(1)
+        clip, since, gate, attack, release, spike, share = columns
+        time = self._knots_s + since
+        rise = (time / attack).clamp_(0.0, 1.0)
+        fall = (1.0 - (time - gate) / release).clamp_(0.0, 1.0)
+        envelope = rise.square().mul_(3.0 - 2.0 * rise).mul_(fall.square_())
+        time.clamp_(min=0.0)
+        envelope.addcmul_(envelope * spike, torch.exp(time * (-1.0 / 0.04)))
+
+        position = torch.from_numpy(start_s.astype(np.float32)).to(self._device)[:, None] + self._knots_s
+        length = self._controls.shape[2]
+        position = (position * POINTS_PER_S).clamp_(max=length - 1.001)
+        left = position.long()
+        part = position.sub_(left)
+        # The curves of all clips lie in one row of memory: clip after clip, movement first, tension second.
+        index = left + clip.long() * (2 * length)
+        flat = self._controls.view(-1)
+        moved = torch.lerp(flat[index], flat[index + 1], part).mul_(share)
+        index += length
+        tension = torch.lerp(flat[index], flat[index + 1], part).sub_(0.5)
+        envelope.mul_((1.0 + 0.55 * moved).clamp_(min=0.0)).mul_(1.0 + 0.5 * tension)
+        glow = moved.mul_(0.8).add_(tension, alpha=0.7)
+        return envelope[:, :, None], glow[:, :, None], time[:, :, None]
+
+
+def _products(
+    weights: torch.Tensor, tables: torch.Tensor, counts: Ints, note: torch.Tensor, out: torch.Tensor
+) -> None:
+    """Tiles from weights [K, M, 4 P] and tables [E, 4 P, N], into `out` [K, M, N]; `counts` [E] tiles a note.
+
+    On a CPU one product per note, over all its tiles: copying its table for each of them would cost twice
+    the arithmetic. On a GPU, where a launch costs more than a copy, one batched product for all.
     """
-    groups: dict[tuple[int, bool, int], list[_Row]] = {}
-    for clip, score in enumerate(scores):
-        for note in score.notes:
-            key, row = _row(score, clip, note, sample_rate)
-            groups.setdefault(key, []).append(row)
-    controls = _controls(scores, buses.device)
-    total = buses.shape[-1]
-    for (_, slow, blocks), rows in sorted(groups.items()):
-        block = BLOCKS[slow]
-        # Bounded memory: at most about 8 million samples of separate notes at a time.
-        room = max(1, 4_000_000 // (blocks * block))
-        for first in range(0, len(rows), room):
-            part = rows[first : first + room]
-            sound = _render_group(part, blocks, block, sample_rate, controls)
-            for row, samples in zip(part, sound, strict=True):
-                begin = row.start_block * block
-                end = min(begin + samples.shape[0], total)
-                left, right = buses[row.clip, row.bus]
-                left[begin:end].add_(samples[: end - begin], alpha=row.left)
-                right[begin:end].add_(samples[: end - begin], alpha=row.right)
+    if weights.device.type != "cpu":
+        torch.bmm(weights, tables[note], out=out)
+        return
+    end = 0
+    for table, size in zip(tables.unbind(0), counts.tolist(), strict=True):
+        begin, end = end, end + size
+        torch.mm(weights[begin:end].flatten(0, 1), table, out=out[begin:end].view(-1, table.shape[1]))

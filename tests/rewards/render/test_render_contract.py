@@ -32,7 +32,7 @@ def check(sound: torch.Tensor) -> None:
     assert float(sound.abs().max()) <= 1.0
     assert float(sound.mean(-1).abs().max()) < 1e-5
     rms = sound.square().mean((1, 2)).sqrt()
-    assert bool(((rms > 0.08) & (rms < 0.14)).all()), rms
+    assert bool(((rms > 0.04) & (rms < 0.2)).all()), rms
 
 
 def test_two_hundred_random_configs_keep_the_contract() -> None:
@@ -70,7 +70,7 @@ def test_layers_can_be_heard_alone() -> None:
 
 
 def test_the_renderer_has_a_versioned_name() -> None:
-    assert RENDERER_ID == "vibesweep-render-1"
+    assert RENDERER_ID == "vibesweep-render-2"
 
 
 @pytest.mark.parametrize(

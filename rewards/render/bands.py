@@ -1,0 +1,46 @@
+"""The two sampling rates of pitched tones, and the tiles in which they are made.
+
+Most partials of most notes lie below 4.8 kHz: they are made at a quarter of the sample rate, for a quarter of
+the work, and brought up by one filter per clip. Both bands are cut into tiles of the same duration at the
+same places in every clip, so that any stretch of a piece can be rendered without the rest.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TILE = 4096
+"""Samples of a tile at the full rate."""
+KNOTS = 16
+"""Straight segments of a partial's amplitude within a tile: one per 256 samples, 5.3 ms at 48 kHz."""
+DIVISOR = 4
+"""Full rate over low rate."""
+AHEAD = 12
+"""Low-rate samples by which the low band runs ahead: the delay of the filter that brings it up."""
+SPLIT = 0.1
+"""Partials below this share of the full sample rate belong to the low band."""
+LIMIT = 0.45
+"""Partials above this share of the sample rate are left out: nothing aliases."""
+
+
+class Band(NamedTuple):
+    """One of the two rates."""
+
+    divisor: int
+    """Full rate over this band's rate."""
+    ahead: int
+    """Samples of its own rate by which it runs ahead."""
+
+    @property
+    def tile(self) -> int:
+        """Samples of a tile at this band's rate."""
+        return TILE // self.divisor
+
+    @property
+    def step(self) -> int:
+        """Samples from knot to knot at this band's rate."""
+        return self.tile // KNOTS
+
+
+LOW = Band(DIVISOR, AHEAD)
+HIGH = Band(1, 0)

@@ -1,0 +1,203 @@
+"""From scores to flat arrays: every note of every clip of a batch as one row of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rewards.render.bands import HIGH, LIMIT, LOW, SPLIT, TILE, Band
+from rewards.render.labels import (
+    ATTACK_FACTOR,
+    ATTACK_SPIKE,
+    BRIGHTNESS_SLOPE,
+    CUTOFF_HZ,
+    STEREO_WIDTH,
+)
+from rewards.render.tilt import tilt_gain
+from rewards.render.timbres import TIMBRES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from rewards.render.score import Score
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+LAYER_LEVEL = {"bass": 0.55, "pad": 0.33, "melody": 0.62, "texture": 0.7, "accent": 0.85}
+ECHOED = frozenset({"pad", "melody", "texture", "accent"})
+"""Layers that feed the echo: a bass in it would be mud."""
+_FAINT = 1e-3
+"""Partials this much (-60 dB) below their note's loudest are left out."""
+_SILENT_NEPERS = 5.5
+"""A struck note ends when its slowest partial has fallen this far (-48 dB)."""
+_WIDTHS = (4, 8, 16)
+"""Numbers of partials that notes are padded to, so that few groups hold them all."""
+
+_INDEX = {name: index for index, name in enumerate(TIMBRES)}
+_MOST = max(len(timbre.ratios) for timbre in TIMBRES.values())
+
+
+def _padded(values: Sequence[Floats], fill: float) -> Floats:
+    table = np.full((len(values), _MOST), fill)
+    for row, own in zip(table, values, strict=True):
+        row[: len(own)] = own
+    return table
+
+
+_RATIOS = _padded([timbre.ratios for timbre in TIMBRES.values()], 1e9)  # far above any limit
+_AMPS = _padded([timbre.amps for timbre in TIMBRES.values()], 0.0)
+_DECAYS = _padded([timbre.decays for timbre in TIMBRES.values()], 0.0)
+_LOG_RATIOS = np.log(np.clip(_RATIOS, 1.0, 64.0))
+_SPEECH = np.array([(timbre.attack_s, timbre.release_s, timbre.motion) for timbre in TIMBRES.values()])
+
+
+class Envelopes(NamedTuple):
+    """How E notes swell and fade; all [E]."""
+
+    onset_s: Floats
+    gate_s: Floats
+    """Time from onset until the release starts."""
+    attack_s: Floats
+    release_s: Floats
+    spike: Floats
+    """How much louder the first 40 ms are."""
+    motion: Floats
+    """Share of the clip's movement that reaches the note."""
+
+
+@dataclass(frozen=True)
+class Voices:
+    """E notes in one band, those with few partials first."""
+
+    band: Band
+    groups: tuple[tuple[int, int, int], ...]
+    """(first note, last note + 1, P): runs of notes of which none has more than P partials in this band."""
+    clip: Ints
+    bus: Ints
+    """[E] 0 dry, 1 echoed."""
+    envelopes: Envelopes
+    gains: Floats
+    """[E, 2] left and right."""
+    hertz: Floats
+    """[E, 16] partials from the lowest; what is beyond a note's own has amplitude 0."""
+    amps: Floats
+    decays: Floats
+    log_ratios: Floats
+    first_tile: Ints
+    """[E] the tile in which the note begins, and the one after its last."""
+    end_tile: Ints
+
+
+def pan_gains(pan: Floats, width: Floats) -> Floats:
+    """[E, 2] left and right gains of E pan positions: equal power, and exactly equal at the centre."""
+    place = np.clip(pan * width, -1.0, 1.0)
+    return np.stack([(0.5 * (1.0 - place)) ** 0.5, (0.5 * (1.0 + place)) ** 0.5], axis=1)
+
+
+def flatten_notes(scores: Sequence[Score], sample_rate: int) -> list[Voices]:
+    """Every note of the scores as rows of numbers.
+
+    Args:
+        scores: one per clip.
+        sample_rate: full rate in Hz.
+
+    Returns:
+        One entry per band in which anything sounds; a note is in both if it has low and high partials.
+    """
+    notes = [note for score in scores for note in score.notes]
+    if not notes:
+        return []
+    configs = [score.config for score in scores]
+    clip = np.repeat(np.arange(len(scores)), [len(score.notes) for score in scores])
+
+    def of_clip(values: list[float]) -> Floats:
+        return np.array(values)[clip]
+
+    onset_s, gate_s, pitch, level, pan = np.array([note[1:6] for note in notes], dtype=np.float64).T
+    kind = np.array([_INDEX[note.timbre] for note in notes])
+    speech = _SPEECH[kind]
+    attack_s = speech[:, 0] * of_clip([ATTACK_FACTOR[config.attack] for config in configs])
+    f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    hertz = _RATIOS[kind] * f0[:, None]
+    corner = of_clip([CUTOFF_HZ[config.brightness] for config in configs])
+    slope = of_clip([BRIGHTNESS_SLOPE[config.brightness] for config in configs])
+    gain = tilt_gain(corner[:, None], slope[:, None], hertz) / tilt_gain(corner, slope, f0)[:, None] ** 0.6
+    loud = level * np.array([LAYER_LEVEL[note.layer] for note in notes])
+    amps = _AMPS[kind] * gain * loud[:, None]
+    every = _Notes(
+        clip=clip,
+        bus=np.array([int(note.layer in ECHOED) for note in notes]),
+        envelopes=Envelopes(
+            onset_s=onset_s,
+            gate_s=gate_s,
+            attack_s=np.maximum(0.003, np.minimum(attack_s, 0.6 * gate_s)),
+            release_s=speech[:, 1],
+            spike=of_clip([ATTACK_SPIKE[config.attack] for config in configs]),
+            motion=speech[:, 2],
+        ),
+        gains=pan_gains(pan, of_clip([STEREO_WIDTH[config.stereo] for config in configs])),
+        end_s=of_clip([score.seconds for score in scores]),
+        partials=np.stack([hertz, amps, _DECAYS[kind], _LOG_RATIOS[kind]]),
+    )
+    audible = (amps > _FAINT * amps.max(axis=1, keepdims=True)) & (hertz < LIMIT * sample_rate)
+    low = hertz < SPLIT * sample_rate
+    found = (
+        _voices(every, LOW, audible & low, sample_rate),
+        _voices(every, HIGH, audible & ~low, sample_rate),
+    )
+    return [voices for voices in found if len(voices.clip)]
+
+
+class _Notes(NamedTuple):
+    """All notes of a batch, [E] each unless said otherwise."""
+
+    clip: Ints
+    bus: Ints
+    envelopes: Envelopes
+    gains: Floats
+    end_s: Floats
+    """When the note's clip ends."""
+    partials: Floats
+    """[4, E, 16] hertz, amplitude, decay, logarithm of the ratio."""
+
+
+def _voices(notes: _Notes, band: Band, members: npt.NDArray[np.bool_], sample_rate: int) -> Voices:
+    """The notes that have members ([E, 16] of their partials) in the band, sorted by how many."""
+    counts = members.sum(axis=1)
+    width = np.searchsorted(_WIDTHS, counts)
+    chosen = np.argsort(width, kind="stable")
+    chosen = chosen[counts[chosen] > 0]
+    # A note's members first, in their order.
+    columns = np.argsort(~members[chosen], axis=1, kind="stable")
+    inside = np.arange(_MOST) < counts[chosen, None]
+    hertz, amps, decays, log_ratios = np.take_along_axis(notes.partials[:, chosen], columns[None], axis=2)
+    ends = np.searchsorted(width[chosen], np.arange(len(_WIDTHS)), side="right").tolist()
+    envelopes = Envelopes(*(values[chosen] for values in notes.envelopes))
+    slowest = np.where(inside, decays, np.inf).min(axis=1, initial=np.inf)
+    with np.errstate(divide="ignore"):
+        heard_s = np.minimum(
+            envelopes.gate_s + envelopes.release_s, envelopes.attack_s + _SILENT_NEPERS / slowest
+        )
+    tile_s = TILE / sample_rate
+    ahead_s = band.ahead * band.divisor / sample_rate
+    end_s = np.minimum(envelopes.onset_s + heard_s, notes.end_s[chosen])
+    first = np.maximum(np.floor((envelopes.onset_s - ahead_s) / tile_s), 0.0).astype(np.int64)
+    return Voices(
+        band=band,
+        groups=tuple(group for group in zip([0, *ends], ends, _WIDTHS, strict=False) if group[0] < group[1]),
+        clip=notes.clip[chosen],
+        bus=notes.bus[chosen],
+        envelopes=envelopes,
+        gains=notes.gains[chosen],
+        hertz=hertz * inside,
+        amps=amps * inside,
+        decays=decays,
+        log_ratios=log_ratios,
+        first_tile=first,
+        end_tile=np.maximum(np.ceil((end_s - ahead_s) / tile_s).astype(np.int64), first + 1),
+    )
