@@ -1,43 +1,134 @@
-"""Core-seconds per 10 s stereo clip, at batches of 1, 8 and 32 on one core.
+"""Cost of a 10 s stereo clip at 48 kHz, with its floor, in one process, in two, against another renderer.
 
-Floor: a random config has 9 million note samples and 0.38 G multiply-adds, 15 ms at 50 GFLOP/s; three FFTs of
-235 frames of 4,096 points take 4 ms; some 15 passes over 4 MB for room, limiter and mix take 6 ms.
+    python -m benchmarks.render_speed [--device cpu] [--against module:callable] [--repeats 5]
 
-Usage: python benchmarks/render_speed.py
+Medians after a warm-up over 32 random configs. On a CPU: core-seconds of one thread, and what a second
+process on a second core adds. On a GPU: clips per second in batches of 256. `--against` names a callable that
+takes one config and gives its sound, to be measured in the same run.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
+import multiprocessing
 import random
+import resource
 import statistics
 import time
+from typing import TYPE_CHECKING
 
 import torch
 
+from benchmarks.render_floor import render_floor
 from common.random_configs import random_config
+from rewards.plugins import load_callable
 from rewards.render import render
 
-FLOOR_S = 0.025
-REPEATS = 5
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.synchronize import Barrier
+
+    from common.music_schema import MusicConfig
+
+CLIPS = 32
+GPU_BATCH = 256
+
+
+def configs_of(count: int) -> list[MusicConfig]:
+    """The first `count` configs of a fixed stream."""
+    rng = random.Random(0)
+    return [random_config(rng) for _ in range(count)]
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def core_seconds(call: Callable[[], object], clips: int, repeats: int) -> tuple[float, float]:
+    """Median and least core-seconds per clip of a call that makes `clips` of them, after a warm-up."""
+    costs = []
+    for _ in range(repeats + 1):
+        begin = time.process_time()
+        call()
+        costs.append((time.process_time() - begin) / clips)
+    return statistics.median(costs[1:]), min(costs[1:])
+
+
+def _worker(barrier: Barrier, repeats: int, seconds: multiprocessing.Queue[float]) -> None:
+    torch.set_num_threads(1)
+    configs = configs_of(CLIPS)
+    render(configs)
+    for _ in range(repeats):
+        barrier.wait()
+        begin = time.perf_counter()
+        render(configs)
+        seconds.put(time.perf_counter() - begin)
+
+
+def clips_per_second(processes: int, repeats: int) -> float:
+    """Clips per second of processes that render at the same time, one thread each; median of the rounds."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier, seconds = spawn.Barrier(processes), spawn.Queue()
+    workers = [spawn.Process(target=_worker, args=(barrier, repeats, seconds)) for _ in range(processes)]
+    for worker in workers:
+        worker.start()
+    taken = [seconds.get() for _ in range(processes * repeats)]
+    for worker in workers:
+        worker.join()
+    return float(processes * CLIPS / statistics.median(taken))
+
+
+def on_cpu(against: str | None, repeats: int) -> None:
+    """Prints memory, floor, cost by batch size, the other renderer, and what a second core adds."""
+    torch.set_num_threads(1)
+    configs = configs_of(CLIPS)
+    before = peak_mb()
+    render(configs[:1])
+    one = peak_mb()
+    render(configs)
+    print(f"memory: {one - before:.0f} MB for one clip in the making and torch's own, ", end="")
+    print(f"{(peak_mb() - one) / (CLIPS - 1):.1f} MB for each further clip (3.7 MB are its samples)")
+    floor = render_floor(configs, torch.device("cpu"))
+    print(floor.text)
+    for size in (1, 8, CLIPS):
+        median, least = core_seconds(functools.partial(render, configs[:size]), size, repeats)
+        print(f"batch {size:2d}: {1000 * median:5.1f} ms of one core per clip (least {1000 * least:.1f})")
+    print(f"         {median / floor.seconds:.1f} times the floor")
+    if against is not None:
+        other = load_callable(against)
+        theirs, _ = core_seconds(lambda: [other(config) for config in configs[:8]], 8, repeats)
+        print(f"{against}: {1000 * theirs:.1f} ms of one core per clip, {theirs / median:.1f} times ours")
+    alone, both = clips_per_second(1, repeats), clips_per_second(2, repeats)
+    print(f"one process {alone:.1f} clips/s, two {both:.1f}: {both / alone:.2f} times")
+
+
+def on_gpu(device: torch.device, repeats: int) -> None:
+    """Prints the floor and clips per second in batches of GPU_BATCH."""
+    configs = configs_of(GPU_BATCH)
+    print(render_floor(configs[:CLIPS], device).text)
+    seconds = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        render(configs, device=device)
+        torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - begin)
+    print(f"batch {GPU_BATCH}: {GPU_BATCH / statistics.median(seconds[1:]):.0f} clips/s")
 
 
 def main() -> None:
-    """Prints one line per batch size: the median and the best of REPEATS runs after a warm-up."""
-    torch.set_num_threads(1)
-    rng = random.Random(0)
-    configs = [random_config(rng) for _ in range(32)]
-    render(configs[:8])
-    print(f"floor {FLOOR_S:.3f} core-seconds per clip")
-    for size in (1, 8, 32):
-        costs = []
-        for run in range(REPEATS):
-            part = [configs[(run * size + index) % 32] for index in range(size)]
-            begin = time.process_time()
-            render(part)
-            costs.append((time.process_time() - begin) / size)
-        print(
-            f"batch {size:2d}: {statistics.median(costs):.4f} core-seconds per clip (best {min(costs):.4f})"
-        )
+    """Parses the arguments and measures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.render_speed")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--against", help="module:callable, one config to its sound")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    if device.type == "cpu":
+        on_cpu(args.against, args.repeats)
+    else:
+        on_gpu(device, args.repeats)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ _FAINT = 1e-3
 """Partials this much (-60 dB) below their note's loudest are left out."""
 _SILENT_NEPERS = 5.5
 """A struck note ends when its slowest partial has fallen this far (-48 dB)."""
-_WIDTHS = (4, 8, 16)
+_WIDTHS = (2, 4, 6, 8, 12, 16)
 """Numbers of partials that notes are padded to, so that few groups hold them all."""
 
 _INDEX = {name: index for index, name in enumerate(TIMBRES)}

@@ -8,6 +8,7 @@ A tail is so diffuse that its phases carry nothing, so they come from a bank of 
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,17 +29,24 @@ if TYPE_CHECKING:
 
 FRAME = 4096
 HOP = FRAME // 2
-BINS = FRAME // 2 + 1
 _FLOOR = 1e-30
 """Power that every bin has: tails that die out in denormal numbers would take ten times as long."""
+_TOP_HZ = 14_000.0
+"""The diffuse field ends here: of what lies above, a room leaves little and CLAP hears nothing."""
 _BANK_FRAMES = 512
 """Frames of random phases to draw from, 8 MB; a clip of 10 s takes 2 x 235 of them at random."""
 
 
+def _hertz(sample_rate: int) -> Floats:
+    """[BINS] frequencies of the field's bins."""
+    hertz = np.fft.rfftfreq(FRAME, 1.0 / sample_rate)
+    return np.asarray(hertz[hertz <= _TOP_HZ], dtype=np.float64)
+
+
 @functools.lru_cache(maxsize=2)
-def _phases(seed: int, device: torch.device) -> torch.Tensor:
+def _phases(seed: int, bins: int, device: torch.device) -> torch.Tensor:
     """[_BANK_FRAMES, BINS] complex numbers, standard normal."""
-    draws = stream("noise bank", seed).standard_normal((_BANK_FRAMES, BINS, 2), dtype=np.float32)
+    draws = stream("noise bank", seed).standard_normal((_BANK_FRAMES, bins, 2), dtype=np.float32)
     return torch.view_as_complex(torch.from_numpy(draws * np.float32(np.sqrt(0.5)))).to(device)
 
 
@@ -51,7 +59,7 @@ def _window(device: torch.device) -> torch.Tensor:
 @functools.lru_cache(maxsize=32)
 def _decay(space: str, sample_rate: int) -> Floats:
     """[BINS] power that is left after one hop; high frequencies die sooner, as in a real room."""
-    hertz = np.fft.rfftfreq(FRAME, 1.0 / sample_rate)
+    hertz = _hertz(sample_rate)
     rt60 = REVERB_RT60_S[space] / (1.0 + (hertz / 5000.0) ** 1.3)
     # Lows are kept short of the label's time too, or they pile up.
     rt60 = rt60 * (0.5 + 0.5 / (1.0 + (120.0 / np.maximum(hertz, 1.0)) ** 2))
@@ -61,13 +69,14 @@ def _decay(space: str, sample_rate: int) -> Floats:
 @functools.lru_cache(maxsize=16)
 def _colour(brightness: str, sample_rate: int) -> Floats:
     """[BINS] power gain of a brightness label for noises."""
-    hertz = np.maximum(np.fft.rfftfreq(FRAME, 1.0 / sample_rate), 1.0)
+    hertz = np.maximum(_hertz(sample_rate), 1.0)
     return np.asarray(noise_tilt(brightness, hertz) ** 2 * (hertz > 30.0))
 
 
 def _noises(score: Score, sample_rate: int, num_frames: int) -> tuple[Floats, Floats]:
     """[F, K] levels in time and [K, BINS] power spectra of a clip's K noises, hiss included."""
-    octave = np.log2(np.maximum(np.fft.rfftfreq(FRAME, 1.0 / sample_rate), 1.0))
+    octave = np.log2(np.maximum(_hertz(sample_rate), 1.0))
+    bins = len(octave)
     colour = _colour(score.config.brightness, sample_rate)
     times = np.arange(num_frames) * (HOP / sample_rate / score.seconds)
     spectra: list[Floats] = []
@@ -80,10 +89,10 @@ def _noises(score: Score, sample_rate: int, num_frames: int) -> tuple[Floats, Fl
         levels.append(np.interp(times, np.linspace(0.0, 1.0, len(noise.curve)), noise.curve) ** 2)
     hiss = GRAIN_HISS[score.config.grain]
     if hiss > 0.0:
-        spectra.append(hiss**2 * colour / BINS * (octave > np.log2(150.0)))
+        spectra.append(hiss**2 * colour / bins * (octave > np.log2(150.0)))
         levels.append(np.ones(num_frames))
     if not spectra:
-        return np.zeros((num_frames, 0)), np.zeros((0, BINS))
+        return np.zeros((num_frames, 0)), np.zeros((0, bins))
     # irfft of BINS random bins of power p has mean square 2 p BINS / FRAME**2, so spectra that sum to
     # level**2 over the bins need FRAME**2 / 2.
     return np.stack(levels, axis=1), np.stack(spectra) * (FRAME * FRAME / 2.0)
@@ -104,6 +113,7 @@ class Room:
             device: where the sound is.
         """
         clips = len(scores)
+        self._bins = len(_hertz(sample_rate))
         spaces = [score.config.space for score in scores]
         decay = np.stack([_decay(space, sample_rate) for space in spaces])
         wet = np.array([REVERB_WET[space] for space in spaces])
@@ -112,7 +122,7 @@ class Room:
         frames = num_hops + 1
         noises = [_noises(score, sample_rate, frames) for score in scores]
         most = max(len(spectra) for _, spectra in noises)
-        levels, spectra = np.zeros((clips, frames, most)), np.zeros((clips, most, BINS))
+        levels, spectra = np.zeros((clips, frames, most)), np.zeros((clips, most, self._bins))
         for clip, (own_levels, own_spectra) in enumerate(noises):
             levels[clip, :, : own_levels.shape[1]] = own_levels
             spectra[clip, : len(own_spectra)] = own_spectra
@@ -128,11 +138,11 @@ class Room:
         self._levels = torch.tensor(levels, dtype=torch.float32, device=device)
         self._spectra = torch.tensor(spectra, dtype=torch.float32, device=device)
         self._places = torch.tensor(np.stack(places), device=device)
-        self._phases = _phases(seed, device)
+        self._phases = _phases(seed, self._bins, device)
         self._window = _window(device)
         self._frame = 0
         self._sent = torch.zeros(clips, HOP, device=device)
-        self._tail = torch.full((clips, BINS), _FLOOR, device=device)
+        self._tail = torch.full((clips, self._bins), _FLOOR, device=device)
         self._halves = [made[:, 0, HOP:] * self._window[HOP:] for made in self._frames(self._tail[:, None])]
 
     def _frames(self, tail: torch.Tensor) -> list[torch.Tensor]:
@@ -146,7 +156,7 @@ class Room:
         places = self._places[:, now]
         sides = []
         for side in range(self._sides):
-            phases = self._phases[places[:, :, side].reshape(-1)].view(clips, frames, BINS)
+            phases = self._phases[places[:, :, side].reshape(-1)].view(clips, frames, self._bins)
             sides.append(torch.fft.irfft(phases * magnitude, n=FRAME))
         return sides
 
@@ -167,12 +177,11 @@ class Room:
         """
         total = sound.shape[2]
         heard = torch.cat([self._sent, (sound[:, 0] + sound[:, 1]).mul_(0.5)], dim=1)
-        spectrum = torch.fft.rfft(heard.unfold(1, FRAME, HOP) * self._window)
+        spectrum = torch.fft.rfft(heard.unfold(1, FRAME, HOP) * self._window)[:, :, : self._bins]
         power = spectrum.real.square().add_(spectrum.imag.square())
         tail = power.mul_(self._fresh[:, None]).add_(_FLOOR)
-        tail[:, 0].addcmul_(self._tail, self._decay)
-        for frame in range(1, total // HOP):
-            tail[:, frame].addcmul_(tail[:, frame - 1], self._decay)
+        for before, now in itertools.pairwise((self._tail, *tail.unbind(1))):
+            now.addcmul_(before, self._decay)
         sides = self._frames(tail)
         first = self._overlap(self._halves[0], sides[0])
         sound[:, 0] += first

@@ -82,11 +82,11 @@ class Tones:
 
         hertz = torch.tensor(self.voices.hertz[notes, :width], device=self._device)
         per_sample = hertz / self._rate
-        steps = torch.arange(step, dtype=torch.float64, device=self._device)
-        turns = per_sample[:, :, None] * steps
-        angle = ((turns - turns.floor()) * (2.0 * np.pi)).float()
-        ramp = (steps / step).float()
-        sine, cosine = angle.sin(), angle.cos()
+        steps = torch.arange(step, dtype=torch.float32, device=self._device)
+        # A few dozen turns at the most: here single precision will do.
+        angle = (2.0 * np.pi * per_sample).float()[:, :, None] * steps
+        ramp = steps / step
+        sine, cosine = angle.sin(), angle.cos_()
         turns = per_sample * step
         return _Partials(
             hertz=hertz,
@@ -199,7 +199,8 @@ def _products(
     if weights.device.type != "cpu":
         torch.bmm(weights, tables[note], out=out)
         return
-    end = 0
-    for table, size in zip(tables.unbind(0), counts.tolist(), strict=True):
-        begin, end = end, end + size
-        torch.mm(weights[begin:end].flatten(0, 1), table, out=out[begin:end].view(-1, table.shape[1]))
+    sizes = (counts * KNOTS).tolist()
+    parts = torch.split_with_sizes(weights.flatten(0, 1), sizes)
+    sounds = torch.split_with_sizes(out.flatten(0, 1), sizes)
+    for part, table, sound in zip(parts, tables.unbind(0), sounds, strict=True):
+        torch.mm(part, table, out=sound)

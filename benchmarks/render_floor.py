@@ -1,0 +1,85 @@
+"""The least time a clip can take on this device: its arithmetic and memory traffic at measured peak rates."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from rewards.render import compose
+from rewards.render.bands import KNOTS, TILE
+from rewards.render.notes import flatten_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from common.music_schema import MusicConfig
+
+SECONDS, RATE = 10.0, 48_000
+FRAMES = SECONDS * RATE / 2048
+"""Frames of the room, each of which is transformed once forth and twice back."""
+
+
+class Floor(NamedTuple):
+    """What a clip cannot go below."""
+
+    seconds: float
+    text: str
+
+
+def _median_seconds(call: Callable[[], object], device: torch.device) -> float:
+    taken = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - begin)
+    return statistics.median(taken[5:])
+
+
+def _peaks(device: torch.device) -> tuple[float, float]:
+    """FLOP/s of a large matrix product, and bytes/s of an addition that does not fit a cache."""
+    size = 512 if device.type == "cpu" else 8192
+    a = torch.randn(size, size, device=device)
+    flops = 2 * size**3 / _median_seconds(lambda: a @ a, device)
+    b = torch.randn(1 << 24, device=device)
+    traffic = 2 * b.numel() * b.element_size() / _median_seconds(lambda: b.add_(1.0), device)
+    return flops, traffic
+
+
+def render_floor(configs: Sequence[MusicConfig], device: torch.device) -> Floor:
+    """The floor of a clip, the mean over the configs.
+
+    Counted are: the products that make the tones (four multiply-adds per partial and sample), the transforms
+    of the room and of the loudness, and each track, tile and frame once written and once read where one step
+    hands it to the next. Sines, envelopes, the symbolic stage and the launching of kernels are not.
+    """
+    products = tiles = 0.0
+    for config in configs:
+        for voices in flatten_notes([compose(config, seconds=SECONDS)], RATE):
+            for begin, end, width in voices.groups:
+                count = float((voices.end_tile - voices.first_tile)[begin:end].sum())
+                products += 2 * count * KNOTS * voices.band.step * 4 * width
+                tiles += 4 * count * voices.band.tile
+    products, tiles = products / len(configs), tiles / len(configs)
+    transform = 2.5 * 4096 * math.log2(4096)
+    transforms = (3 * FRAMES + 2 * SECONDS * RATE / 4096) * transform
+    samples = 4 * SECONDS * RATE
+    # Both bands' tracks on two buses and two sides; spectra and tails; grain, loudness, limiter, centre.
+    tracks = 2 * 2 * samples * (1 + 1 / 4)
+    room = FRAMES * 2049 * 4 * (2 + 2 + 2 * 2 * 3)
+    master = 4 * 2 * 2 * samples
+    traffic = 2 * tiles + 2 * tracks + room + master
+    flops_per_s, bytes_per_s = _peaks(device)
+    arithmetic_s, memory_s = (products + transforms) / flops_per_s, traffic / bytes_per_s
+    text = (
+        f"floor: {(products + transforms) / 1e9:.2f} GFLOP at {flops_per_s / 1e9:.0f} GFLOP/s = "
+        f"{1000 * arithmetic_s:.2f} ms, {traffic / 1e6:.0f} MB at {bytes_per_s / 1e9:.0f} GB/s = "
+        f"{1000 * memory_s:.2f} ms; the larger is {1000 * max(arithmetic_s, memory_s):.2f} ms per clip "
+        f"of {math.ceil(SECONDS * RATE / TILE)} tiles"
+    )
+    return Floor(max(arithmetic_s, memory_s), text)
