@@ -1,0 +1,79 @@
+"""Base configs in which a field of the music config is active: what else must hold for it to be heard."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+from common.music_schema import CONFIG_LABELS, Label, MusicConfig
+from common.random_configs import random_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Enabled(NamedTuple):
+    """What a field needs of other fields, and why."""
+
+    needs: Mapping[str, tuple[Label, ...]]
+    """Labels of other fields that let this one act."""
+    why: str
+
+
+_PLAYED = (3, 4, 5, 6)
+_QUICK = ("medium", "fast", "very_fast")
+_FLOWING = ("medium", "busy", "very_busy")
+_MELODY = Enabled({"density": _PLAYED}, "the melody plays from density 3 on")
+
+ENABLED_BY: Mapping[str, Enabled] = {
+    "melody": _MELODY,
+    "melody_engine": _MELODY,
+    "melody_density": _MELODY,
+    "cadence_strength": Enabled(
+        {"density": _PLAYED, "tempo": _QUICK, "phrase_len_bars": (2,)},
+        "a phrase has to end within the clip",
+    ),
+    "phrase_len_bars": Enabled({"density": _PLAYED, "tempo": _QUICK}, "phrases have to end within the clip"),
+    "motif_repeat_prob": Enabled(
+        {"density": _PLAYED, "tempo": _QUICK, "melody_density": _FLOWING}, "a motif needs bars to come back in"
+    ),
+    "syncopation": Enabled(
+        {"density": _PLAYED, "melody_density": ("sparse", "medium", "busy")},
+        "a full bar has no free slot to move a note to",
+    ),
+    "swing": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it delays off-beat notes and hits"),
+    "step_bias": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it needs steps to take"),
+    "chromatic_prob": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it bends a share of the notes"),
+    "register_min_oct": Enabled({"density": _PLAYED, "register_max_oct": (8,)}, "its labels reach up to 8"),
+    "register_max_oct": Enabled({"density": _PLAYED, "register_min_oct": (1,)}, "its labels reach down to 1"),
+    "rhythm": Enabled({"density": (4, 5, 6)}, "the rhythm plays from density 4 on"),
+    "texture": Enabled({"density": (5, 6)}, "the texture plays from density 5 on"),
+    "accent": Enabled({"density": (6,)}, "the accent plays at density 6"),
+    "chord_change_bars": Enabled({"tempo": ("fast", "very_fast")}, "two chords have to fit into the clip"),
+}
+"""The fields that act only where others let them; all others are always heard."""
+
+
+def active_base(name: str, index: int) -> MusicConfig:
+    """A random config in which a field is active: the same for the same arguments.
+
+    Args:
+        name: a field of the config.
+        index: number of the base, >= 0.
+
+    Returns:
+        A config of uniformly drawn labels, those that `name` needs drawn from the ones that enable it.
+    """
+    rng = random.Random(f"{name} {index}")
+    drawn = random_config(rng).model_dump()
+    for other, choices in ENABLED_BY.get(name, Enabled({}, "")).needs.items():
+        if drawn[other] not in choices:
+            drawn[other] = rng.choice(choices)
+    return MusicConfig.model_validate(drawn)
+
+
+def siblings(name: str, base: MusicConfig) -> tuple[MusicConfig, ...]:
+    """One config per label of a field, in the contract's order, equal to the base in everything else."""
+    return tuple(
+        MusicConfig.model_validate(base.model_dump() | {name: label}) for label in CONFIG_LABELS[name]
+    )

@@ -1,0 +1,193 @@
+"""How far apart the labels of every music config field sound: log-mel distances over random base configs.
+
+    python -m benchmarks.render_sensitivity [--bases 20] [--fields tempo,swing] [--write docs/renderer.md]
+
+For every field, 20 random configs in which it is active are rendered with each of its labels. The distance of
+two labels is the mean absolute difference of their log-mel spectrograms (librosa, 64 bands of 50 to 14,000 Hz, of
+the mono mixdown that CLAP hears; for stereo, which a mixdown hides, of left minus right). A config's hash seeds
+its noise, so two configs differ a little even if nothing that is played does: that floor, the distance of a
+config to itself under another noise, is taken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import itertools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from unittest import mock
+
+import librosa
+import numpy as np
+import torch
+
+from benchmarks.active_bases import ENABLED_BY, active_base, siblings
+from common.music_schema import CONFIG_LABELS
+from rewards.render import render
+from rewards.render.streams import noise_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from common.music_schema import Label, MusicConfig
+
+SECONDS = 6.0
+RATE = 48_000
+NUM_BASES = 20
+THRESHOLD_DB = 0.25
+"""How far above the floor the median base must hear any two labels of a field apart."""
+MELODY_FIELDS = frozenset({
+    "melody", "melody_engine", "phrase_len_bars", "melody_density", "syncopation", "swing", "motif_repeat_prob",
+    "step_bias", "chromatic_prob", "cadence_strength", "register_min_oct", "register_max_oct",
+})  # fmt: skip
+"""Fields that shape one line of the mix: they are also heard with the melody alone."""
+BEGIN, END = "<!-- sensitivity: begin -->", "<!-- sensitivity: end -->"
+
+
+def log_mel(sound: torch.Tensor, *, side: bool) -> npt.NDArray[np.float64]:
+    """Decibels of one clip, -60 dB at the least.
+
+    Args:
+        sound: [2, S] samples at RATE Hz.
+        side: left minus right, rather than their mean.
+
+    Returns:
+        [64, F] one frame every 10 ms.
+    """
+    left, right = sound.numpy()
+    mono = 0.5 * (left - right if side else left + right)
+    mel = librosa.feature.melspectrogram(
+        y=mono, sr=RATE, n_fft=1024, hop_length=480, n_mels=64, fmin=50, fmax=14_000
+    )
+    decibels: npt.NDArray[np.float64] = librosa.power_to_db(mel, ref=1.0, amin=1e-6, top_db=None)
+    return decibels
+
+
+def _heard(configs: Sequence[MusicConfig], layers: tuple[str, ...] | None, *, side: bool) -> npt.NDArray[np.float64]:
+    return np.stack([log_mel(render([c], seconds=SECONDS, layers=layers)[0], side=side) for c in configs])
+
+
+def _other_noise(base: MusicConfig, layers: tuple[str, ...] | None, *, side: bool) -> npt.NDArray[np.float64]:
+    """The base's notes under the noise of another config."""
+    composing = importlib.import_module("rewards.render.compose")
+    with mock.patch.object(composing, "noise_key", lambda config, seed: noise_key(config, seed + 1)):
+        return _heard([base], layers, side=side)[0]
+
+
+class FieldDistances(NamedTuple):
+    """Distances between the labels of one field, in dB."""
+
+    name: str
+    pairs: npt.NDArray[np.float64]
+    """[N, L, L] distance above the floor for each base and each two labels; NaN on the diagonal."""
+    floors: npt.NDArray[np.float64]
+    """[N] floor of each base."""
+
+    @property
+    def medians(self) -> npt.NDArray[np.float64]:
+        """[L, L] median over the bases."""
+        return np.median(self.pairs, axis=0)
+
+    @property
+    def nearest(self) -> npt.NDArray[np.float64]:
+        """[L] each label's median distance to the label most like it."""
+        return np.nanmin(self.medians, axis=1)
+
+    @property
+    def worst(self) -> float:
+        """The two most similar labels in the base where they are most similar."""
+        return float(np.nanmin(self.pairs))
+
+    @property
+    def closest(self) -> tuple[Label, Label]:
+        """The two labels with the smallest median distance."""
+        labels = CONFIG_LABELS[self.name]
+        first, second = np.unravel_index(np.nanargmin(self.medians), self.medians.shape)
+        return labels[first], labels[second]
+
+
+def field_distances(
+    name: str, *, num_bases: int = NUM_BASES, layers: tuple[str, ...] | None = None
+) -> FieldDistances:
+    """Distances between all labels of a field in `num_bases` configs in which it is active.
+
+    Args:
+        name: a field of the music config.
+        num_bases: >= 1.
+        layers: the layers to hear, all by default.
+    """
+    side = name == "stereo"
+    count = len(CONFIG_LABELS[name])
+    pairs = np.full((num_bases, count, count), np.nan)
+    floors = np.zeros(num_bases)
+    for index in range(num_bases):
+        base = active_base(name, index)
+        group = siblings(name, base)
+        mels = _heard(group, layers, side=side)
+        twin = _other_noise(base, layers, side=side)
+        floors[index] = np.abs(mels[group.index(base)] - twin).mean()
+        for first, second in itertools.permutations(range(count), 2):
+            pairs[index, first, second] = np.abs(mels[first] - mels[second]).mean() - floors[index]
+    return FieldDistances(name, pairs, floors)
+
+
+def table(fields: Sequence[FieldDistances], alone: dict[str, FieldDistances]) -> str:
+    """The table of all fields as Markdown."""
+    lines = [
+        "| field | each label's distance to the one most like it, dB | closest two | worst base | floor | melody alone |",
+        "|---|---|---|---|---|---|",
+    ]
+    for field in fields:
+        labels = ", ".join(
+            f"{label} {distance:.1f}"
+            for label, distance in zip(CONFIG_LABELS[field.name], field.nearest, strict=True)
+        )
+        solo = f"{alone[field.name].nearest.min():.2f}" if field.name in alone else ""
+        closest = f"{field.nearest.min():.2f}"
+        lines.append(
+            f"| {field.name} | {labels} | {closest} | {field.worst:.2f} | {np.median(field.floors):.2f} | {solo} |"
+        )
+    return "\n".join(lines)
+
+
+def write_between_markers(path: Path, text: str) -> None:
+    """Replaces what stands between the markers of a document.
+
+    Raises:
+        ValueError: the document lacks the markers.
+    """
+    document = path.read_text(encoding="utf-8")
+    if not (document.count(BEGIN) == 1 and document.count(END) == 1):
+        raise ValueError(f"{path} must hold {BEGIN} and {END} once each; put them where the table belongs")
+    head, rest = document.split(BEGIN)
+    path.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def main() -> None:
+    """Measures, prints the table, and writes it into a document if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bases", type=int, default=NUM_BASES)
+    parser.add_argument("--fields", default=",".join(CONFIG_LABELS))
+    parser.add_argument("--write", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    fields: list[FieldDistances] = []
+    alone: dict[str, FieldDistances] = {}
+    for name in arguments.fields.split(","):
+        found = field_distances(name, num_bases=arguments.bases)
+        fields.append(found)
+        if name in MELODY_FIELDS:
+            alone[name] = field_distances(name, num_bases=arguments.bases, layers=("melody",))
+        print(f"{name}: closest {found.closest} {found.nearest.min():.2f} dB", file=sys.stderr)
+    text = table(fields, alone)
+    print(text)
+    if arguments.write is not None:
+        write_between_markers(arguments.write, text)
+
+
+if __name__ == "__main__":
+    main()
