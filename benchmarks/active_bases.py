@@ -35,15 +35,18 @@ ENABLED_BY: Mapping[str, Enabled] = {
     ),
     "phrase_len_bars": Enabled({"density": _PLAYED, "tempo": _QUICK}, "phrases have to end within the clip"),
     "motif_repeat_prob": Enabled(
-        {"density": _PLAYED, "tempo": _QUICK, "melody_density": _FLOWING}, "a motif needs bars to come back in"
+        {"density": _PLAYED, "tempo": _QUICK, "melody_density": _FLOWING},
+        "a motif needs bars to return in",
     ),
     "syncopation": Enabled(
         {"density": _PLAYED, "melody_density": ("sparse", "medium", "busy")},
         "a full bar has no free slot to move a note to",
     ),
-    "swing": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it delays off-beat notes and hits"),
+    "swing": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it delays off-beats"),
     "step_bias": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it needs steps to take"),
-    "chromatic_prob": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it bends a share of the notes"),
+    "chromatic_prob": Enabled(
+        {"density": _PLAYED, "melody_density": _FLOWING}, "it bends one note in so many"
+    ),
     "register_min_oct": Enabled({"density": _PLAYED, "register_max_oct": (8,)}, "its labels reach up to 8"),
     "register_max_oct": Enabled({"density": _PLAYED, "register_min_oct": (1,)}, "its labels reach down to 1"),
     "rhythm": Enabled({"density": (4, 5, 6)}, "the rhythm plays from density 4 on"),
