@@ -3,13 +3,13 @@
     python -m benchmarks.render_sensitivity [--bases 20] [--fields tempo,swing] [--write docs/renderer.md]
 
 For every field, 20 random configs in which it is active are rendered with each of its labels. The distance of
-two labels is the mean absolute difference of their log-mel spectrograms (librosa, 64 bands of 50 to 14,000 Hz, of
-the mono mixdown that CLAP hears; for stereo, which a mixdown hides, of left minus right).
+two labels is the mean absolute difference of their log-mel spectrograms (librosa, 64 bands of 50 to
+14,000 Hz, of the mono mixdown that CLAP hears; for stereo, which a mixdown hides, of left minus right).
 
 A config's hash seeds the noise that tails and winds are made of, so that any change of a label changes every
-sample of a wet clip, even where the label does nothing. That must not pass for a difference: here all configs of
-a base share the base's noise. A label without effect then has a distance of exactly 0, which is the floor. What
-another noise alone would do to the base is measured beside it.
+sample of a wet clip, even where the label does nothing. That must not pass for a difference: here all
+configs of a base share the base's noise. A label without effect then has a distance of exactly 0, which is
+the floor. What another noise alone would do to the base is measured beside it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ NUM_BASES = 20
 THRESHOLD_DB = 0.3
 """How far apart any two labels of a field must be in the median base; the floor is 0."""
 MELODY_FIELDS = frozenset({
-    "melody", "melody_engine", "phrase_len_bars", "melody_density", "syncopation", "swing", "motif_repeat_prob",
-    "step_bias", "chromatic_prob", "cadence_strength", "register_min_oct", "register_max_oct",
+    "melody", "melody_engine", "phrase_len_bars", "melody_density", "syncopation", "swing",
+    "motif_repeat_prob", "step_bias", "chromatic_prob", "cadence_strength", "register_min_oct",
+    "register_max_oct",
 })  # fmt: skip
 """Fields that shape one line of the mix: they are also heard with the melody alone."""
 BEGIN, END = "<!-- sensitivity: begin -->", "<!-- sensitivity: end -->"
@@ -76,8 +77,9 @@ def _heard(
     """[N, 64, F] decibels of configs that share one noise."""
     # `rewards.render.compose` names a function too, which hides the module of that name from plain imports.
     composing = importlib.import_module("rewards.render.compose")
-    with mock.patch.object(composing, "noise_key", lambda config, seed: noise):
-        return np.stack([log_mel(render([c], seconds=SECONDS, layers=layers)[0], side=side) for c in configs])
+    with mock.patch.object(composing, "noise_key", return_value=noise):
+        sounds = [render([config], seconds=SECONDS, layers=layers)[0] for config in configs]
+    return np.stack([log_mel(sound, side=side) for sound in sounds])
 
 
 class FieldDistances(NamedTuple):
@@ -140,7 +142,7 @@ def field_distances(
 def table(fields: Sequence[FieldDistances], alone: dict[str, FieldDistances]) -> str:
     """The table of all fields as Markdown."""
     lines = [
-        "| field | each label's distance to the one most like it, dB | closest two | worst base | another noise | melody alone |",
+        "| field | each label's distance to the one most like it | closest two | worst base | noise | melody |",
         "|---|---|---|---|---|---|",
     ]
     for field in fields:
@@ -149,10 +151,8 @@ def table(fields: Sequence[FieldDistances], alone: dict[str, FieldDistances]) ->
             for label, distance in zip(CONFIG_LABELS[field.name], field.nearest, strict=True)
         )
         solo = f"{alone[field.name].nearest.min():.2f}" if field.name in alone else ""
-        closest = f"{field.nearest.min():.2f}"
-        lines.append(
-            f"| {field.name} | {labels} | {closest} | {field.worst:.2f} | {np.median(field.noises):.2f} | {solo} |"
-        )
+        figures = f"{field.nearest.min():.2f} | {field.worst:.2f} | {np.median(field.noises):.2f}"
+        lines.append(f"| {field.name} | {labels} | {figures} | {solo} |")
     return "\n".join(lines)
 
 

@@ -55,7 +55,7 @@ MOTIF_REPEAT = {"rare": 0.1, "sometimes": 0.5, "often": 0.95}
 """Share of bars that bring back a motif rather than a new one."""
 STEP_LEAPS = {"step": 0.0, "balanced": 0.4, "leapy": 0.95}
 """Share of melody steps that are leaps of a third or more."""
-CHROMATIC = {"none": 0.0, "light": 0.14, "medium": 0.32, "heavy": 0.6}
+CHROMATIC = {"none": 0.0, "light": 0.2, "medium": 0.4, "heavy": 0.7}
 """Share of melody notes that are bent out of the scale by a semitone."""
 CADENCE = {"weak": 0.1, "medium": 0.5, "strong": 0.95}
 """Share of a melody's strong notes that are chord tones."""

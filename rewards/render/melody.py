@@ -148,7 +148,7 @@ class _Motif(NamedTuple):
 
 
 class _Memory:
-    """Brings motifs back: within a phrase the last bar's, at the start of one the theme that opened the last."""
+    """Brings motifs back: the last bar's within a phrase, the theme of the last phrase where one opens."""
 
     def __init__(self, config: MusicConfig) -> None:
         self._config = config
@@ -156,7 +156,7 @@ class _Memory:
         self._last = self._theme = _Motif([], [], 0)
 
     def next_bar(self, bar: int, count: int, draw: npt.NDArray[np.float64]) -> tuple[_Motif, bool]:
-        """The motif of a bar, and whether it was heard before; a new one has `count` notes and no steps yet."""
+        """The motif of a bar, and whether it was heard before; a new one has `count` notes and no steps."""
         opening = bar % self._config.phrase_len_bars == 0
         known = self._theme if opening else self._last
         repeated = bar > 0 and self._repeats.due(MOTIF_REPEAT[self._config.motif_repeat_prob]) > 0
@@ -231,7 +231,7 @@ def _perform(config: MusicConfig, grid: Grid, played: list[_Played], pitches: li
         until_s = (played[index + 1].onset_s if index + 1 < len(played) else grid.seconds) - onset_s
         gate_s = min(style.hold * slot_s * (2.0 if share == 1.0 else 1.0), max(until_s, 0.06) * 0.95)
         # The phrase swells to its middle; the metre leans on the beats, syncopation on what lies between.
-        swell = 0.75 + 0.25 * math.sin(math.pi * share)
+        swell = 0.65 + 0.35 * math.sin(math.pi * share)
         accent = 0.7 + 0.3 * min(1.0, metric_weight(slot, syncopation))
         level = style.level * (0.4 + 0.6 * tension) * swell * accent
         pan = 0.15
