@@ -142,7 +142,7 @@ def field_distances(
 def table(fields: Sequence[FieldDistances], alone: dict[str, FieldDistances]) -> str:
     """The table of all fields as Markdown."""
     lines = [
-        "| field | each label's distance to the one most like it | closest two | worst base | noise | melody |",
+        "| field | distance of each label to the one most like it | closest | worst | noise | melody |",
         "|---|---|---|---|---|---|",
     ]
     for field in fields:
