@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from common.music_schema import CONFIG_LABELS, Label, MusicConfig
 from common.random_configs import random_config
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+Needs = Mapping[str, tuple[Label, ...]]
+"""Labels to which other fields are held."""
 
 
 class Enabled(NamedTuple):
     """What a field needs of other fields, and why."""
 
-    needs: Mapping[str, tuple[Label, ...]]
+    needs: Needs
     """Labels of other fields that let this one act."""
     why: str
 
@@ -57,22 +58,24 @@ ENABLED_BY: Mapping[str, Enabled] = {
 """The fields that act only where others let them; all others are always heard."""
 
 
-def active_base(name: str, index: int) -> MusicConfig:
-    """A random config in which a field is active: the same for the same arguments.
+def base_with(needs: Needs, key: str) -> MusicConfig:
+    """A random config that keeps to some labels: the same for the same arguments.
 
     Args:
-        name: a field of the config.
-        index: number of the base, >= 0.
-
-    Returns:
-        A config of uniformly drawn labels, those that `name` needs drawn from the ones that enable it.
+        needs: the labels to draw from, for the fields that are not free.
+        key: seeds the draw.
     """
-    rng = random.Random(f"{name} {index}")
+    rng = random.Random(key)
     drawn = random_config(rng).model_dump()
-    for other, choices in ENABLED_BY.get(name, Enabled({}, "")).needs.items():
-        if drawn[other] not in choices:
-            drawn[other] = rng.choice(choices)
+    for name, choices in needs.items():
+        if drawn[name] not in choices:
+            drawn[name] = rng.choice(choices)
     return MusicConfig.model_validate(drawn)
+
+
+def active_base(name: str, index: int) -> MusicConfig:
+    """Random config number `index` >= 0 of those in which a field is active."""
+    return base_with(ENABLED_BY.get(name, Enabled({}, "")).needs, f"{name} {index}")
 
 
 def siblings(name: str, base: MusicConfig) -> tuple[MusicConfig, ...]:

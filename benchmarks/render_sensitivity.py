@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.active_bases import active_base, siblings
+from benchmarks.tables import write_between_markers
 from common.music_schema import CONFIG_LABELS
 from rewards.render import render
 from rewards.render.streams import noise_key
@@ -49,7 +50,7 @@ MELODY_FIELDS = frozenset({
     "register_max_oct",
 })  # fmt: skip
 """Fields that shape one line of the mix: they are also heard with the melody alone."""
-BEGIN, END = "<!-- sensitivity: begin -->", "<!-- sensitivity: end -->"
+MARKER = "sensitivity"
 
 
 def log_mel(sound: torch.Tensor, *, side: bool) -> npt.NDArray[np.float64]:
@@ -156,19 +157,6 @@ def table(fields: Sequence[FieldDistances], alone: dict[str, FieldDistances]) ->
     return "\n".join(lines)
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    """Replaces what stands between the markers of a document.
-
-    Raises:
-        ValueError: the document lacks the markers.
-    """
-    document = path.read_text(encoding="utf-8")
-    if not (document.count(BEGIN) == 1 and document.count(END) == 1):
-        raise ValueError(f"{path} must hold {BEGIN} and {END} once each; put them where the table belongs")
-    head, rest = document.split(BEGIN)
-    path.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
-
-
 def main() -> None:
     """Measures, prints the table, and writes it into a document if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -188,7 +176,7 @@ def main() -> None:
     text = table(fields, alone)
     print(text)
     if arguments.write is not None:
-        write_between_markers(arguments.write, text)
+        write_between_markers(arguments.write, MARKER, text)
 
 
 if __name__ == "__main__":
