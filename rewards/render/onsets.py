@@ -38,11 +38,12 @@ def _style_weight(melody: str, slot: int, syncopation: float) -> float:
 
 
 def _even_slots(count: int, turn: int, syncopation: float) -> list[int]:
-    """A Euclidean rhythm, of which syncopation pushes a share of notes a sixteenth ahead."""
+    """A Euclidean rhythm on eighths while they last; syncopation pushes its share a sixteenth ahead."""
+    unit = 2 if count <= SLOTS // 2 else 1
     pushes = Tally()
     slots = set()
     for index in range(count):
-        slot = (math.floor(index * SLOTS / count) + turn) % SLOTS
+        slot = (unit * math.floor(index * SLOTS / unit / count) + turn) % SLOTS
         pushed = pushes.due(syncopation)
         slots.add((slot - 1 if slot else 2) if pushed else slot)
     return sorted(slots)
@@ -65,7 +66,7 @@ def bar_slots(config: MusicConfig, count: int, draws: npt.NDArray[np.float64], t
     if count == 0:
         return []
     if config.melody_engine == "pattern":
-        return _even_slots(count, 2 * int(turn * 3.0), syncopation)
+        return _even_slots(count, 4 * int(turn * 4.0), syncopation)
     weights = np.array([_style_weight(config.melody, slot, syncopation) for slot in range(SLOTS)])
     # The first of independent exponential clocks: a draw without replacement in proportion to the weights.
     clocks = -np.log1p(-draws) / weights
