@@ -95,12 +95,14 @@ class FieldDistances(NamedTuple):
     @property
     def medians(self) -> npt.NDArray[np.float64]:
         """[L, L] median over the bases."""
-        return np.median(self.pairs, axis=0)
+        medians: npt.NDArray[np.float64] = np.median(self.pairs, axis=0)
+        return medians
 
     @property
     def nearest(self) -> npt.NDArray[np.float64]:
         """[L] each label's median distance to the label most like it."""
-        return np.nanmin(self.medians, axis=1)
+        nearest: npt.NDArray[np.float64] = np.nanmin(self.medians, axis=1)
+        return nearest
 
     @property
     def worst(self) -> float:
@@ -172,7 +174,8 @@ def main() -> None:
         fields.append(found)
         if name in MELODY_FIELDS:
             alone[name] = field_distances(name, num_bases=arguments.bases, layers=("melody",))
-        print(f"{name}: closest {found.closest} {found.nearest.min():.2f} dB", file=sys.stderr)
+        figures = f"{found.nearest.min():.2f} dB, worst {found.worst:.2f}"
+        print(f"{name}: {found.closest} {figures}", file=sys.stderr)
     text = table(fields, alone)
     print(text)
     if arguments.write is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import librosa
+import librosa.onset as onsets
 import numpy as np
 import numpy.typing as npt
 import pyloudnorm
@@ -25,7 +26,7 @@ _HOP = 512
 
 def onset_times_s(sound: Sound, *, hop: int = _HOP) -> npt.NDArray[np.float64]:
     """Times at which something begins."""
-    times: npt.NDArray[np.float64] = librosa.onset.onset_detect(
+    times: npt.NDArray[np.float64] = onsets.onset_detect(
         y=sound.mean(axis=0), sr=RATE, hop_length=hop, units="time"
     )
     return times
@@ -33,7 +34,7 @@ def onset_times_s(sound: Sound, *, hop: int = _HOP) -> npt.NDArray[np.float64]:
 
 def onset_strength(sound: Sound) -> float:
     """How hard things begin: the 99th percentile of the rise from frame to frame, in dB."""
-    envelope = librosa.onset.onset_strength(y=sound.mean(axis=0), sr=RATE, hop_length=_HOP)
+    envelope = onsets.onset_strength(y=sound.mean(axis=0), sr=RATE, hop_length=_HOP)
     return float(np.percentile(envelope, 99))
 
 
@@ -81,7 +82,7 @@ def share_below_80_hz(sound: Sound) -> float:
 
 def echo_correlation(sound: Sound, delay_s: float) -> float:
     """Autocorrelation of the onset envelope at a delay, within 30 ms; 1 at no delay."""
-    envelope = librosa.onset.onset_strength(y=sound.mean(axis=0), sr=RATE, hop_length=_HOP)
+    envelope = onsets.onset_strength(y=sound.mean(axis=0), sr=RATE, hop_length=_HOP)
     correlation = librosa.autocorrelate(envelope - envelope.mean())
     lag = round(delay_s * RATE / _HOP)
     return float(correlation[lag - 3 : lag + 4].max() / correlation[0])

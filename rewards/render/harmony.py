@@ -113,7 +113,7 @@ def compose_chords(config: MusicConfig, grid: Grid) -> tuple[Chord, ...]:
     degrees = degrees_of(config)
     length_s = CHORD_BARS[config.chord_change_bars] * grid.bar_s
     steps = chord_steps(config)
-    colors = tuple(scale_pitch(config, degree) % 12 + 60 for degree in (MODE_COLOR[config.mode], 2))
+    colors = (scale_pitch(config, MODE_COLOR[config.mode]) % 12 + 60, scale_pitch(config, 2) % 12 + 60)
     chords: list[Chord] = []
     previous: tuple[int, ...] | None = None
     while len(chords) * length_s < grid.seconds:
