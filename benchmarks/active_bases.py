@@ -29,24 +29,28 @@ _MELODY = Enabled({"density": _PLAYED}, "the melody plays from density 3 on")
 ENABLED_BY: Mapping[str, Enabled] = {
     "melody": _MELODY,
     "melody_engine": _MELODY,
-    "melody_density": _MELODY,
+    "melody_density": Enabled(
+        {"density": _PLAYED, "tempo": _QUICK}, "sparse melodies need more than one bar to differ in"
+    ),
     "cadence_strength": Enabled(
-        {"density": _PLAYED, "tempo": _QUICK, "phrase_len_bars": (2,)},
-        "a phrase has to end within the clip",
+        {"density": _PLAYED, "tempo": _QUICK, "phrase_len_bars": (2,)}, "a phrase has to end within the clip"
     ),
     "phrase_len_bars": Enabled({"density": _PLAYED, "tempo": _QUICK}, "phrases have to end within the clip"),
     "motif_repeat_prob": Enabled(
-        {"density": _PLAYED, "tempo": _QUICK, "melody_density": _FLOWING},
-        "a motif needs bars to return in",
+        {"density": _PLAYED, "tempo": _QUICK, "melody_density": _FLOWING, "melody_engine": ("procedural",)},
+        "a motif needs bars to return in; a pattern repeats itself anyway",
     ),
     "syncopation": Enabled(
         {"density": _PLAYED, "melody_density": ("sparse", "medium", "busy")},
         "a full bar has no free slot to move a note to",
     ),
-    "swing": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it delays off-beats"),
+    "swing": Enabled(
+        {"density": _PLAYED, "melody_density": _FLOWING, "bass": ("pulsing", "octave", "arp_bass")},
+        "it delays off-beats, of melody, bass, rhythm, texture and accent; these basses always have some",
+    ),
     "step_bias": Enabled({"density": _PLAYED, "melody_density": _FLOWING}, "it needs steps to take"),
     "chromatic_prob": Enabled(
-        {"density": _PLAYED, "melody_density": _FLOWING}, "it bends one note in so many"
+        {"density": _PLAYED, "tempo": _QUICK, "melody_density": _FLOWING}, "it bends one note in so many"
     ),
     "register_min_oct": Enabled({"density": _PLAYED, "register_max_oct": (8,)}, "its labels reach up to 8"),
     "register_max_oct": Enabled({"density": _PLAYED, "register_min_oct": (1,)}, "its labels reach down to 1"),
