@@ -72,8 +72,8 @@ def log_mel(sound: torch.Tensor, *, side: bool) -> npt.NDArray[np.float64]:
     return decibels
 
 
-def _heard(
-    configs: Sequence[MusicConfig], noise: int, layers: tuple[str, ...] | None, *, side: bool
+def spectrograms(
+    configs: Sequence[MusicConfig], noise: int, layers: tuple[str, ...] | None = None, *, side: bool = False
 ) -> npt.NDArray[np.float64]:
     """[N, 64, F] decibels of configs that share one noise."""
     # `rewards.render.compose` names a function too, which hides the module of that name from plain imports.
@@ -134,8 +134,8 @@ def field_distances(
     for index in range(num_bases):
         base = active_base(name, index)
         group = siblings(name, base)
-        mels = _heard(group, noise_key(base, 0), layers, side=side)
-        (twin,) = _heard([base], noise_key(base, 1), layers, side=side)
+        mels = spectrograms(group, noise_key(base, 0), layers, side=side)
+        (twin,) = spectrograms([base], noise_key(base, 1), layers, side=side)
         noises[index] = np.abs(mels[group.index(base)] - twin).mean()
         for first, second in itertools.permutations(range(count), 2):
             pairs[index, first, second] = np.abs(mels[first] - mels[second]).mean()
