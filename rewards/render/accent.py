@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rewards.render.harmony import chord_at
+from rewards.render.harmony import chord_finder
 from rewards.render.score import Chord, NoiseBand, Note
 from rewards.render.streams import composition_stream
-from rewards.render.texture import CURVE_POINTS
+from rewards.render.texture import curve_times
 
 if TYPE_CHECKING:
     from common.music_schema import MusicConfig
@@ -41,7 +41,7 @@ _ACCENTS = {
 
 
 def _wind(grid: Grid) -> list[NoiseBand]:
-    times = np.linspace(0.0, grid.seconds, CURVE_POINTS)
+    times = curve_times(grid.seconds)
     bands: list[NoiseBand] = []
     # Three neighbouring bands that rise one after the other: a gust that climbs and falls.
     for index, center in enumerate((380.0, 620.0, 1000.0)):
@@ -60,6 +60,7 @@ def compose_accent(
         return [], _wind(grid)
     accent = _ACCENTS[config.accent]
     draws = composition_stream(config, seed, "accent").random((64, 32, 3))
+    sounding = chord_finder(chords)
     notes: list[Note] = []
     for pair in range((grid.num_bars + 1) // 2):
         for index, slot in enumerate(accent.slots):
@@ -69,7 +70,7 @@ def compose_accent(
             onset_s = grid.slot_s(2 * pair + int(slot) // 16, slot % 16)
             if onset_s >= grid.seconds - 0.03:
                 break
-            voices = chord_at(chords, onset_s).voices
+            voices = sounding(onset_s).voices
             chosen = voices if accent.stack else (voices[(index + pair) % len(voices)],)
             pan = 0.6 if index % 2 == 0 else -0.6
             jump = 12 * accent.octave

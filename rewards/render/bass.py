@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rewards.render.harmony import chord_at, scale_pitch
+from rewards.render.harmony import chord_finder, scale_pitch
 from rewards.render.score import Chord, Note
 
 if TYPE_CHECKING:
@@ -45,12 +45,13 @@ def _held(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid) -> Iterato
 
 def _moving(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid) -> Iterator[Note]:
     slots = {"pulsing": 2, "walking": 4, "sub_pulse": 4, "octave": 2, "arp_bass": 2}[config.bass]
+    sounding = chord_finder(chords)
     for bar in range(grid.num_bars):
         for slot in range(0, 16, slots):
             onset_s = grid.slot_s(bar, slot)
             if onset_s >= grid.seconds:
                 return
-            chord = chord_at(chords, onset_s)
+            chord = sounding(onset_s)
             root = _bass_pitch(chord.root)
             index = slot // slots
             gate_s = grid.beat_s * slots / 4.0

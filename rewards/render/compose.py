@@ -16,8 +16,8 @@ from rewards.render.pad import compose_pad
 from rewards.render.rhythm import compose_rhythm
 from rewards.render.score import Hit, NoiseBand, Note, Score
 from rewards.render.streams import composition_stream, noise_key
-from rewards.render.texture import CURVE_POINTS, compose_texture
-from rewards.render.timing import grid_of, tension_at
+from rewards.render.texture import compose_texture, curve_times
+from rewards.render.timing import grid_of, tension_curve
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,31 +29,27 @@ _STEADY = frozenset({"pad"})
 
 
 def _humanize_notes(config: MusicConfig, notes: list[Note], seed: int) -> list[Note]:
-    draws = np.clip(composition_stream(config, seed, "hands").standard_normal((1024, 3)), -2.5, 2.5)
-    timing, level, cents = JITTER_S[config.human], JITTER_LEVEL[config.human], JITTER_CENTS[config.human]
+    rows = min(1024, len(notes))
+    draws = np.clip(composition_stream(config, seed, "hands").standard_normal((rows, 3)), -2.5, 2.5)
+    late = (JITTER_S[config.human] * draws[:, 0]).tolist()
+    loud = np.maximum(0.15, 1.0 + JITTER_LEVEL[config.human] * draws[:, 1]).tolist()
+    bent = (0.01 * JITTER_CENTS[config.human] * draws[:, 2]).tolist()
     loose: list[Note] = []
-    for index, note in enumerate(notes):
-        draw = draws[index % 1024]
-        late_s = 0.0 if note.layer in _STEADY or note.onset_s == 0.0 else timing * float(draw[0])
-        loose.append(
-            note._replace(
-                onset_s=max(0.0, note.onset_s + late_s),
-                level=note.level * max(0.15, 1.0 + level * float(draw[1])),
-                pitch=note.pitch + 0.01 * cents * float(draw[2]),
-            )
-        )
+    for index, (layer, onset_s, gate_s, pitch, level, pan, timbre) in enumerate(notes):
+        row = index % 1024
+        when_s = onset_s if layer in _STEADY or onset_s == 0.0 else max(0.0, onset_s + late[row])
+        loose.append(Note(layer, when_s, gate_s, pitch + bent[row], level * loud[row], pan, timbre))
     return loose
 
 
 def _humanize_hits(config: MusicConfig, hits: list[Hit], seed: int) -> list[Hit]:
-    draws = np.clip(composition_stream(config, seed, "sticks").standard_normal((2048, 2)), -2.5, 2.5)
-    timing, level = JITTER_S[config.human], JITTER_LEVEL[config.human]
+    rows = min(2048, len(hits))
+    draws = np.clip(composition_stream(config, seed, "sticks").standard_normal((rows, 2)), -2.5, 2.5)
+    late = (JITTER_S[config.human] * draws[:, 0]).tolist()
+    loud = np.maximum(0.15, 1.0 + JITTER_LEVEL[config.human] * draws[:, 1]).tolist()
     return [
-        hit._replace(
-            onset_s=max(0.0, hit.onset_s + timing * float(draws[index % 2048, 0])),
-            level=hit.level * max(0.15, 1.0 + level * float(draws[index % 2048, 1])),
-        )
-        for index, hit in enumerate(hits)
+        Hit(layer, max(0.0, onset_s + late[index % 2048]), sound, level * loud[index % 2048], pan)
+        for index, (layer, onset_s, sound, level, pan) in enumerate(hits)
     ]
 
 
@@ -95,7 +91,6 @@ def compose(
         notes += rung
         noises += wind
     notes = _humanize_notes(config, notes, seed)
-    shares = np.linspace(0.0, 1.0, CURVE_POINTS)
     return Score(
         config=config,
         seconds=seconds,
@@ -105,6 +100,6 @@ def compose(
         hits=tuple(hit for hit in _humanize_hits(config, hits, seed) if hit.onset_s < seconds - 0.005),
         noises=tuple(noises),
         noise_key=noise_key(config, seed),
-        tension=np.array([tension_at(config.tension_curve, float(share)) for share in shares]),
+        tension=tension_curve(config.tension_curve, curve_times(seconds) / seconds),
         motion=motion_curve(config, seconds, seed),
     )

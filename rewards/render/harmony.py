@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from rewards.render.labels import CHORD_BARS, ROOT_SEMITONES
 from rewards.render.score import Chord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from common.music_schema import MusicConfig
     from rewards.render.timing import Grid
 
@@ -54,8 +58,9 @@ def chord_steps(config: MusicConfig) -> tuple[int, ...]:
     return steps
 
 
+@functools.lru_cache(maxsize=4096)
 def lead_voices(classes: tuple[int, ...], previous: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The inversion of the pitch classes that moves least from the previous chord, around middle C.
+    """The inversion of the pitch classes whose voices move least from the previous chord, around middle C.
 
     Args:
         classes: semitones above C of each chord tone, distinct modulo 12 or not.
@@ -65,44 +70,66 @@ def lead_voices(classes: tuple[int, ...], previous: tuple[int, ...] | None) -> t
         MIDI numbers, ascending, one per distinct pitch class.
     """
     distinct = sorted({value % 12 for value in classes})
-    center = 60.0 if previous is None else sum(previous) / len(previous)
-    best: tuple[float, tuple[int, ...]] | None = None
-    for turn in range(len(distinct)):
-        rotated = distinct[turn:] + [value + 12 for value in distinct[:turn]]
-        for octave in (3, 4, 5):
-            voices = tuple(sorted(value + 12 * (octave + 1) for value in rotated))
-            mean = sum(voices) / len(voices)
-            # Staying near middle C keeps a long progression from drifting up or down the keyboard.
-            cost = abs(mean - center) + 0.5 * abs(mean - 60.0)
-            if best is None or cost < best[0]:
-                best = (cost, voices)
-    assert best is not None
-    return best[1]
+    inversions = [
+        tuple(
+            sorted(
+                value + 12 * (octave + 1) for value in (*distinct[turn:], *[v + 12 for v in distinct[:turn]])
+            )
+        )
+        for turn in range(len(distinct))
+        for octave in (3, 4, 5)
+    ]
+
+    def cost(voices: tuple[int, ...]) -> float:
+        # Staying near middle C keeps a long progression from drifting up or down the keyboard.
+        away = abs(sum(voices) / len(voices) - 60.0)
+        if previous is None:
+            return away
+        # Each voice from the nearest one before it, and each one before to where it can go.
+        moves = [min(abs(voice - old) for old in previous) for voice in voices]
+        left = [min(abs(voice - old) for voice in voices) for old in previous]
+        return (sum(moves) + sum(left)) / (len(moves) + len(left)) + 0.25 * away
+
+    return min(inversions, key=cost)
+
+
+def degrees_of(config: MusicConfig) -> tuple[int, ...]:
+    """Scale degrees of the progression, one per chord.
+
+    Outside jazz a diminished triad gives way to the chord a third above it: a loop that rests on one
+    every time it comes round is no home to come back to.
+    """
+    degrees = STYLE_DEGREES.get(config.harmony_style, AUTO_DEGREES[config.mode])
+    if config.harmony_style == "jazz":
+        return degrees
+    return tuple(
+        (degree + 2) % 7 if scale_pitch(config, degree + 4) - scale_pitch(config, degree) == 6 else degree
+        for degree in degrees
+    )
 
 
 def compose_chords(config: MusicConfig, grid: Grid) -> tuple[Chord, ...]:
     """The chords that sound in the clip, in time order, covering it without gaps."""
-    degrees = STYLE_DEGREES.get(config.harmony_style, AUTO_DEGREES[config.mode])
+    degrees = degrees_of(config)
     length_s = CHORD_BARS[config.chord_change_bars] * grid.bar_s
     steps = chord_steps(config)
-    color = scale_pitch(config, MODE_COLOR[config.mode]) % 12 + 60
+    colors = (scale_pitch(config, MODE_COLOR[config.mode]) % 12 + 60, scale_pitch(config, 2) % 12 + 60)
     chords: list[Chord] = []
-    onset_s = 0.0
     previous: tuple[int, ...] | None = None
-    while onset_s < grid.seconds:
+    while len(chords) * length_s < grid.seconds:
         degree = degrees[len(chords) % len(degrees)]
         classes = tuple(scale_pitch(config, degree + step) for step in steps)
         voices = lead_voices(classes, previous)
-        chords.append(Chord(onset_s, length_s, degree, classes[0] % 12, voices, color))
+        chords.append(Chord(len(chords) * length_s, length_s, degree, classes[0] % 12, voices, colors))
         previous = voices
-        onset_s += length_s
     return tuple(chords)
 
 
-def chord_at(chords: tuple[Chord, ...], time_s: float) -> Chord:
-    """The chord that sounds at a time; before the first or after the last, the nearest."""
-    found = chords[0]
-    for chord in chords:
-        if chord.onset_s <= time_s + 1e-9:
-            found = chord
-    return found
+def chord_finder(chords: tuple[Chord, ...]) -> Callable[[float], Chord]:
+    """Tells which chord sounds at a time in seconds; before the first or after the last, the nearest."""
+    onsets = [chord.onset_s for chord in chords]
+
+    def sounding(time_s: float) -> Chord:
+        return chords[max(0, bisect_right(onsets, time_s + 1e-9) - 1)]
+
+    return sounding

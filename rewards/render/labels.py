@@ -50,14 +50,21 @@ GRAIN_DRIVE = {"clean": 0.0, "warm": 1.1, "gritty": 2.8}
 GRAIN_HISS = {"clean": 0.0, "warm": 0.005, "gritty": 0.025}
 """RMS of the noise floor relative to a mix of RMS 0.12."""
 
-MELODY_ONSETS = {"very_sparse": 0.16, "sparse": 0.32, "medium": 0.58, "busy": 0.95, "very_busy": 1.5}
-"""Chance of a note on a downbeat slot; above 1 the weaker slots fill up."""
+MELODY_ONSETS = {"very_sparse": 1.2, "sparse": 2.4, "medium": 4.4, "busy": 7.2, "very_busy": 11.0}
+"""Notes per bar, before the melody style's own factor; 16 at most."""
 SYNCOPATION = {"straight": 0.0, "light": 0.25, "medium": 0.55, "heavy": 0.95}
-SWING_BEATS = {"none": 0.0, "light": 0.07, "medium": 0.13, "heavy": 0.2}
-"""How late the off-beat eighth comes, in beats."""
+SWING_BEATS = {"none": 0.0, "light": 0.08, "medium": 0.167, "heavy": 0.25}
+"""How late the off-beat eighth comes, in beats: medium is a triplet, heavy a dotted eighth."""
 MOTIF_REPEAT = {"rare": 0.1, "sometimes": 0.5, "often": 0.95}
-CHROMATIC = {"none": 0.0, "light": 0.14, "medium": 0.32, "heavy": 0.6}
+"""Share of bars that bring back a motif rather than a new one."""
+STEP_LEAPS = {"step": 0.0, "balanced": 0.4, "leapy": 0.95}
+"""Share of melody steps that are leaps of a third or more."""
+CHROMATIC = {"none": 0.0, "light": 0.2, "medium": 0.4, "heavy": 0.7}
+"""Share of melody notes that are bent out of the scale by a semitone."""
 CADENCE = {"weak": 0.1, "medium": 0.5, "strong": 0.95}
+"""Share of a melody's strong notes that are chord tones."""
+PHRASE_END_SLOT = {"weak": 14, "medium": 10, "strong": 8}
+"""Sixteenth of a phrase's last bar from which the melody breathes, or holds its closing note."""
 CHORD_BARS = {"very_slow": 4.0, "slow": 2.0, "medium": 1.0, "fast": 0.5}
 """Bars from one chord to the next."""
 

@@ -1,21 +1,25 @@
-"""The melody part: a walk on the scale that follows style, phrase, motif, tension and cadence."""
+"""The melody part: a line on the scale that follows style, phrase, motif, tension and cadence."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from rewards.render.harmony import MODES, chord_at
+from rewards.render.harmony import MODES, chord_finder
 from rewards.render.labels import (
     CADENCE,
     CHROMATIC,
     MELODY_ONSETS,
     MOTIF_REPEAT,
+    PHRASE_END_SLOT,
     ROOT_SEMITONES,
+    STEP_LEAPS,
     SYNCOPATION,
 )
+from rewards.render.onsets import bar_slots, metric_weight
 from rewards.render.score import Chord, Note
 from rewards.render.streams import composition_stream
+from rewards.render.tally import Tally
 from rewards.render.timing import SLOTS, Grid, tension_at
 
 if TYPE_CHECKING:
@@ -31,25 +35,39 @@ class _Style(NamedTuple):
     hold: float
     """Note length in slots for a note that nothing cuts short."""
     contour: tuple[float, ...]
-    """Where the line wants to be over a phrase: -1 bottom to 1 top of the register."""
+    """Where the line wants to be over a phrase: -1 bottom to 1 top of its range."""
     leap: float
     level: float = 1.0
 
 
 _STYLES = {
-    "procedural": _Style("lead", 1.0, 3.0, (0.0, 0.5, -0.4, 0.1), 0.0),
-    "contemplative": _Style("flute", 0.6, 10.0, (0.0, 0.2, 0.0), -0.3),
-    "rising": _Style("glass", 1.0, 4.0, (-1.0, 1.0), 0.0),
-    "falling": _Style("keys", 1.0, 4.0, (1.0, -1.0), 0.0),
-    "minimal": _Style("sine_pluck", 0.5, 3.0, (0.0, 0.0), -0.6),
-    "ornamental": _Style("reed", 1.0, 3.0, (0.1, 0.6, 0.0), -0.1),
-    "arp_melody": _Style("pluck", 1.7, 2.0, (0.0, 0.0), 0.3),
-    "contemplative_minor": _Style("cello", 0.6, 12.0, (0.4, -0.5, -0.2), -0.3, 1.1),
+    "procedural": _Style("lead", 1.0, 3.0, (0.0, 0.7, -0.4, 0.1), 0.0),
+    "contemplative": _Style("flute", 0.6, 10.0, (-0.2, 0.5, -0.1), -0.3),
+    "rising": _Style("glass", 1.0, 4.0, (-1.2, 1.2), 0.0),
+    "falling": _Style("keys", 1.0, 4.0, (1.2, -1.2), 0.0),
+    "minimal": _Style("sine_pluck", 0.5, 3.0, (0.2, -0.3), -0.6),
+    "ornamental": _Style("reed", 1.0, 3.0, (-0.2, 0.8, 0.0), -0.1),
+    "arp_melody": _Style("pluck", 1.7, 2.0, (-0.3, 0.5, -0.1), 0.3),
+    "contemplative_minor": _Style("cello", 0.6, 12.0, (0.5, -0.7, -0.2), -0.3, 1.1),
     "call_response": _Style("epiano", 1.0, 3.0, (0.6, -0.6), 0.0),
-    "heroic": _Style("brass", 0.9, 5.0, (-0.5, 0.9, 0.4), 0.6, 1.1),
+    "heroic": _Style("brass", 0.9, 5.0, (-0.7, 1.0, 0.4), 0.6, 1.1),
 }
-_MINOR_PENTATONIC = (0, 3, 5, 7, 10)
+_PENTATONIC = {True: (0, 3, 5, 7, 10), False: (0, 2, 4, 7, 9)}
+"""Tones of the minor pentatonic: on the tonic of the minor modes, on the sixth of the major ones."""
 _TRIADIC = (0, 2, 4, 7, 4, 2, 9, 7)
+_SPAN_STEPS = 8.0
+"""Scale steps that a phrase moves up or down at most, in however wide a register."""
+
+
+class _Played(NamedTuple):
+    """A melody note before it is performed."""
+
+    onset_s: float
+    pitch: float
+    tension: float
+    share: float
+    """Place in the phrase, 0 to 1; 1 closes it."""
+    slot: int
 
 
 def _pitches(config: MusicConfig) -> list[int]:
@@ -58,7 +76,7 @@ def _pitches(config: MusicConfig) -> list[int]:
     high = 12 * (config.register_max_oct + 1) + 11
     scale: tuple[int, ...] = MODES[config.mode]
     if config.melody == "contemplative_minor":
-        scale = _MINOR_PENTATONIC
+        scale = _PENTATONIC[config.mode in ("minor", "dorian")]
     root = ROOT_SEMITONES[config.root]
     if config.melody == "minimal":
         scale = (0, scale[1], scale[4])
@@ -72,147 +90,156 @@ def _contour(points: tuple[float, ...], share: float) -> float:
     return points[left] + (points[left + 1] - points[left]) * (position - left)
 
 
-def _weight(slot: int, syncopation: float) -> float:
-    """Metric weight of a slot: syncopation takes from the beats and gives to what lies between."""
-    if slot % 4 == 0:
-        return 1.0 - 0.8 * syncopation
-    if slot % 2 == 0:
-        return 0.5 + 0.7 * syncopation
-    return 0.16 + 0.45 * syncopation
+def _nearest(pitch: float, classes: set[int], low: int, high: int) -> int:
+    """The pitch of one of the classes that is nearest, from `low` to `high`."""
+    inside = [p for p in range(low, high + 1) if p % 12 in classes]
+    return min(inside, key=lambda p: abs(p - pitch))
 
 
-def _slots(config: MusicConfig, draws: npt.NDArray[np.float64], tension: float) -> list[int]:
-    """The sixteenth slots of one bar at which notes begin."""
-    style = _STYLES[config.melody]
-    chance = MELODY_ONSETS[config.melody_density] * style.density * (0.75 + 0.5 * tension)
-    syncopation = SYNCOPATION[config.syncopation]
-    if config.melody_engine == "pattern":
-        # A Euclidean rhythm: as many notes as the density asks, as even as sixteenths allow.
-        count = max(1, min(SLOTS, round(1.0 + 7.0 * chance)))
-        shift = round(3 * syncopation)
-        return sorted({(math.floor(index * SLOTS / count) + shift) % SLOTS for index in range(count)})
-    if config.melody == "arp_melody":
-        return [s for s in range(0, SLOTS, 2 if chance < 1.2 else 1) if draws[s] < 0.25 + 0.6 * chance]
-    if config.melody == "heroic":
-        # Dotted rhythms: the beat and the sixteenth before the next one.
-        return [
-            s
-            for s in range(SLOTS)
-            if draws[s] < chance * (1.2 if s % 4 == 3 else 0.1 + _weight(s, syncopation) * (s % 4 == 0))
-        ]
-    return [slot for slot in range(SLOTS) if draws[slot] < chance * _weight(slot, syncopation)]
+class _Line:
+    """The line's place on the register's ladder of scale tones, and what it owes to the labels' shares."""
+
+    def __init__(self, config: MusicConfig, count: int) -> None:
+        self.style = _STYLES[config.melody]
+        self._top = count - 1.0
+        self._center = self._top / 2.0
+        self._span = min(max(1.0, self._center), _SPAN_STEPS)
+        self._leap = min(1.0, max(0.0, STEP_LEAPS[config.step_bias] + 0.5 * self.style.leap))
+        self._reach = {"step": 1.0, "balanced": 2.0, "leapy": 3.0}[config.step_bias]
+        self._leaps = Tally()
+        self.position = self.target(0.0, 0.0)
+
+    def target(self, share: float, tension: float) -> float:
+        """Where the line wants to be at a place in the phrase: tense music lies higher."""
+        return self._center + self._span * (0.6 * _contour(self.style.contour, share) + 0.5 * (tension - 0.5))
+
+    def _move_to(self, position: float) -> int:
+        if not 0.0 <= position <= self._top:
+            # Reflected into the register, so that the line does not stick to its edge.
+            edge = self._top if position > 0.0 else 0.0
+            position = min(max(2.0 * edge - position, 0.0), self._top)
+        self.position = position
+        return round(position)
+
+    def arpeggio(self, slot: int, target: float, turn: int) -> int:
+        """The next place of a line that circles around its target."""
+        tone = _TRIADIC[(slot // 2 + turn) % 8]
+        return self._move_to(target + (tone - 4.0) * self._reach / 2.0)
+
+    def new_step(self, target: float, draw: float, size: float) -> int:
+        """A signed step that more likely leads towards the target than away from it."""
+        far = 2 + int(size * 4.0) if self._leaps.due(self._leap) else 1
+        pull = min(1.0, max(-1.0, (target - self.position) / 3.0))
+        return far if draw < 0.5 + 0.45 * pull else -far
+
+    def entry(self, target: float) -> int:
+        """The step at which a motif comes back: as far towards the target as a listener will follow."""
+        return round(min(3.0, max(-3.0, target - self.position)))
+
+    def take(self, step: int) -> int:
+        """Takes a step and says where on the ladder it led."""
+        return self._move_to(self.position + step)
 
 
-class _Bar(NamedTuple):
+class _Motif(NamedTuple):
     slots: list[int]
     steps: list[int]
+    turn: int
 
 
-def _steps(config: MusicConfig, slots: list[int], draws: npt.NDArray[np.float64]) -> list[int]:
-    """Signed scale steps from note to note, before the pull of the contour."""
-    leap = {"step": 0.0, "balanced": 0.4, "leapy": 0.95}[config.step_bias]
-    leap = min(1.0, max(0.0, leap + 0.5 * _STYLES[config.melody].leap))
-    steps: list[int] = []
-    for slot in slots:
-        size = 2 + int(draws[slot, 1] * 4.0) if draws[slot, 0] < leap else 1
-        steps.append(size if draws[slot, 2] < 0.5 else -size)
-    return steps
+class _Memory:
+    """Brings motifs back: the last bar's within a phrase, the theme of the last phrase where one opens."""
 
+    def __init__(self, config: MusicConfig) -> None:
+        self._config = config
+        self._repeats = Tally()
+        self._last = self._theme = _Motif([], [], 0)
 
-def _walk(config: MusicConfig, position: float, target: float, step: int, *, slot: int, count: int) -> float:
-    """The next place on the register's ladder of `count` pitches, drawn to where the line wants to be."""
-    center = (count - 1) / 2.0
-    span = max(1.0, center)
-    if config.melody == "arp_melody" or config.melody_engine == "pattern":
-        reach = {"step": 1, "balanced": 2, "leapy": 3}[config.step_bias]
-        tone = _TRIADIC[(slot // 2) % 8] * reach / 2.0
-        position = 0.75 * target + 0.25 * position + tone - 2.0 * reach
-    else:
-        pull = target - position
-        position += math.copysign(abs(step), pull) if abs(pull) > 0.45 * span else step
-    if position > count - 1 or position < 0:
-        # Reflected into the register, so that the line does not stick to its edge.
-        position = min(max(position, 0.0), count - 1.0)
-        position -= math.copysign(abs(step), position - center)
-    return position
+    def next_bar(self, bar: int, count: int, draw: npt.NDArray[np.float64]) -> tuple[_Motif, bool]:
+        """The motif of a bar, and whether it was heard before; a new one has `count` notes and no steps."""
+        opening = bar % self._config.phrase_len_bars == 0
+        known = self._theme if opening else self._last
+        repeated = bar > 0 and self._repeats.due(MOTIF_REPEAT[self._config.motif_repeat_prob]) > 0
+        recalled = repeated and bool(known.slots)
+        slots = [] if recalled else bar_slots(self._config, count, draw[:, 4], draw[0, 3])
+        self._last = known if recalled else _Motif(slots, [], int(draw[1, 3] * 8.0))
+        self._theme = self._last if opening else self._theme
+        return self._last, recalled
 
 
 def compose_melody(  # one straight pass over bars and notes
     config: MusicConfig, chords: tuple[Chord, ...], grid: Grid, seed: int
 ) -> list[Note]:
     """The melody notes of a clip, in time order (ornaments just before the note they lead to)."""
-    style = _STYLES[config.melody]
     pitches = _pitches(config)
+    line = _Line(config, len(pitches))
+    sounding = chord_finder(chords)
     draws = composition_stream(config, seed, "melody").random((64, SLOTS, 8))
-    repeat = MOTIF_REPEAT[config.motif_repeat_prob] + (0.3 if config.melody_engine == "pattern" else 0.0)
+    circling = config.melody == "arp_melody" or config.melody_engine == "pattern"
     cadence = CADENCE[config.cadence_strength]
+    end_slot = PHRASE_END_SLOT[config.cadence_strength]
     phrase = config.phrase_len_bars
-    center = position = (len(pitches) - 1) / 2.0
-    span = max(1.0, center)
-    bend = 0.5
-    motif: _Bar | None = None
-    raw: list[tuple[float, float, float, float]] = []
+    rate = MELODY_ONSETS[config.melody_density] * line.style.density
+    # The first bar has a note, however sparse the melody.
+    onsets, bends = Tally(max(0.5, 1.0 - 0.75 * rate)), Tally()
+    memory = _Memory(config)
+    played: list[_Played] = []
     for bar in range(grid.num_bars):
         draw = draws[bar % 64]
         tension = tension_at(config.tension_curve, min(1.0, bar * grid.bar_s / grid.seconds))
-        if motif is None or (bar % phrase != 0 and draw[0, 3] >= repeat) or (bar % phrase == 0 and bar > 0):
-            slots = _slots(config, draw[:, 4], tension)
-            if not slots and bar % phrase == 0:
-                slots = [0]
-            motif = _Bar(slots, _steps(config, slots, draw))
+        count = onsets.due(rate * (0.75 + 0.5 * tension))
+        motif, recalled = memory.next_bar(bar, count, draw)
         last_bar = (bar + 1) % phrase == 0
-        for slot, step in zip(motif.slots, motif.steps, strict=True):
-            if last_bar and slot > 8 and cadence > 0.3:
-                continue  # the phrase breathes before the next one
+        for place, slot in enumerate(motif.slots):
             onset_s = grid.slot_s(bar, slot)
-            if onset_s >= grid.seconds - 0.03:
+            if (last_bar and slot >= end_slot) or onset_s >= grid.seconds - 0.03:
+                # A phrase breathes before the next one. A motif that is new here keeps what was not played.
+                motif.steps.extend([1] * (len(motif.slots) - len(motif.steps)))
                 break
             share = ((bar % phrase) + slot / SLOTS) / phrase
             now = tension_at(config.tension_curve, onset_s / grid.seconds)
-            target = center + span * (0.55 * _contour(style.contour, share) + 0.5 * (now - 0.5))
-            position = _walk(config, position, target, step, slot=slot, count=len(pitches))
-            index = min(max(round(position), 0), len(pitches) - 1)
+            target = line.target(share, now)
+            if not recalled:
+                motif.steps.append(line.new_step(target, draw[slot, 2], draw[slot, 1]))
+            if circling:
+                index = line.arpeggio(slot, target, motif.turn)
+            else:
+                index = line.take(line.entry(target) if recalled and place == 0 else motif.steps[place])
             pitch = float(pitches[index])
-            chord = chord_at(chords, onset_s)
             strong = slot % 8 == 0 or slot == motif.slots[-1]
-            if strong and draw[slot, 5] < cadence:
-                pitch = float(_nearest(pitch, chord.voices, pitches))
-            # Counted, not drawn: the label's share of notes is bent in every clip, however short.
-            bend += CHROMATIC[config.chromatic_prob]
-            if bend >= 1.0:
-                bend -= 1.0
+            if slot == 0 or (strong and draw[slot, 5] < cadence):
+                tones = {voice % 12 for voice in sounding(onset_s).voices}
+                pitch = float(_nearest(pitch, tones, pitches[0], pitches[-1]))
+            if bends.due(CHROMATIC[config.chromatic_prob]):
                 pitch += 1.0 if draw[slot, 7] < 0.6 else -1.0
-            raw.append((onset_s, pitch, now, share))
-        if last_bar and cadence > 0.3 and (onset_s := grid.slot_s(bar, 8)) < grid.seconds - 0.03:
+            played.append(_Played(onset_s, pitch, now, share, slot))
+        closing_s = grid.slot_s(bar, end_slot)
+        if last_bar and cadence > 0.3 and closing_s < grid.seconds - 0.03:
             tonic = ROOT_SEMITONES[config.root] + (0 if cadence > 0.8 else 7)
-            home = _nearest(float(pitches[round(center)]), (tonic,), pitches)
-            raw = [item for item in raw if item[0] < onset_s - 0.01]
-            raw.append((onset_s, float(home), 1.0, 1.0))
-    return _perform(config, grid, style, raw)
+            home = _nearest(pitches[round(line.position)], {tonic % 12}, pitches[0], pitches[-1])
+            played.append(_Played(closing_s, float(home), 1.0, 1.0, 0))
+    return _perform(config, grid, played, pitches)
 
 
-def _nearest(pitch: float, voices: tuple[int, ...], pitches: list[int]) -> int:
-    classes = {voice % 12 for voice in voices}
-    inside = [p for p in range(pitches[0], pitches[-1] + 1) if p % 12 in classes]
-    return min(inside or pitches, key=lambda p: abs(p - pitch))
-
-
-def _perform(
-    config: MusicConfig, grid: Grid, style: _Style, raw: list[tuple[float, float, float, float]]
-) -> list[Note]:
+def _perform(config: MusicConfig, grid: Grid, played: list[_Played], pitches: list[int]) -> list[Note]:
     """Gives each note its length, level and place, and the style its ornaments."""
+    style = _STYLES[config.melody]
+    syncopation = SYNCOPATION[config.syncopation]
     notes: list[Note] = []
     slot_s = grid.beat_s / 4.0
-    for index, (onset_s, pitch, tension, share) in enumerate(raw):
-        until_s = raw[index + 1][0] - onset_s if index + 1 < len(raw) else grid.seconds - onset_s
+    for index, (onset_s, pitch, tension, share, slot) in enumerate(played):
+        until_s = (played[index + 1].onset_s if index + 1 < len(played) else grid.seconds) - onset_s
         gate_s = min(style.hold * slot_s * (2.0 if share == 1.0 else 1.0), max(until_s, 0.06) * 0.95)
-        level = style.level * (0.4 + 0.6 * tension)
+        # The phrase swells to its middle; the metre leans on the beats, syncopation on what lies between.
+        swell = 0.65 + 0.35 * math.sin(math.pi * share)
+        accent = 0.7 + 0.3 * min(1.0, metric_weight(slot, syncopation))
+        level = style.level * (0.4 + 0.6 * tension) * swell * accent
         pan = 0.15
         tone = pitch
-        if config.melody == "call_response" and int(onset_s / grid.bar_s) % 2 == 1:
-            tone, level, pan = pitch - 5.0, level * 0.6, -0.7
-        elif config.melody == "call_response":
+        if config.melody == "call_response":
             pan = 0.7
+            if int(onset_s / grid.bar_s) % 2 == 1:
+                tone, level, pan = float(min(pitches, key=lambda p: abs(p - pitch + 5.0))), level * 0.6, -0.7
         if config.melody == "ornamental":
             grace_s = min(0.09, 0.5 * slot_s)
             for lead, offset in ((2.0, 2.0), (1.0, -1.0)):

@@ -65,8 +65,8 @@ class Chord(NamedTuple):
     """Semitones above C, 0 to 11."""
     voices: tuple[int, ...]
     """MIDI numbers of the voice-led chord around middle C, ascending."""
-    color: int
-    """MIDI number of the tone that tells this mode from its neighbour."""
+    colors: tuple[int, int]
+    """MIDI numbers of the two tones that tell the four modes apart: the sixth or seventh, and the third."""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rewards.render.harmony import chord_finder
 from rewards.render.score import Chord, Hit, NoiseBand, Note
 from rewards.render.streams import composition_stream
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from common.music_schema import MusicConfig
     from rewards.render.timing import Grid
 
-CURVE_POINTS = 256
-"""Points of a noise level curve over the clip."""
+_POINTS_PER_S = 25.6
+_LEAST_POINTS = 256
 
 
 class Texture(NamedTuple):
@@ -25,19 +28,20 @@ class Texture(NamedTuple):
     noises: list[NoiseBand]
 
 
-def _times(grid: Grid) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return np.linspace(0.0, grid.seconds, CURVE_POINTS)
+def curve_times(seconds: float) -> npt.NDArray[np.float64]:
+    """[K] times in seconds at which a level curve is given: 256 of them, more in clips above 10 s."""
+    return np.linspace(0.0, seconds, max(_LEAST_POINTS, round(_POINTS_PER_S * seconds)))
 
 
 def _shimmer(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid) -> list[Note]:
     slow = config.texture == "shimmer_slow"
     notes: list[Note] = []
     step_s = 1.9 if slow else 0.11
-    count = int(grid.seconds / step_s) + 1
-    for index in range(count):
+    sounding = chord_finder(chords)
+    for index in range(int(grid.seconds / step_s) + 1):
         onset_s = index * step_s
-        chord = [c for c in chords if c.onset_s <= onset_s][-1]
-        voice = chord.voices[(index * 2) % len(chord.voices)]
+        voices = sounding(onset_s).voices
+        voice = voices[(index * 2) % len(voices)]
         pitch = voice + (24 if slow else 36)
         pan = 0.8 if index % 2 == 0 else -0.8
         gate_s = 1.5 if slow else 0.09
@@ -48,28 +52,30 @@ def _shimmer(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid) -> list
 
 
 def _stars(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid, seed: int) -> list[Note]:
-    draws = composition_stream(config, seed, "stars").random((256, 4))
+    draws = composition_stream(config, seed, "stars").random((256 + int(8.4 * grid.seconds), 4))
+    sounding = chord_finder(chords)
     notes: list[Note] = []
     onset_s = 0.2
     for draw in draws:
         if onset_s >= grid.seconds - 0.05:
             break
-        chord = [c for c in chords if c.onset_s <= onset_s][-1]
-        pitch = chord.voices[int(draw[1] * len(chord.voices))] + 36 + 12 * int(draw[2] * 2)
+        voices = sounding(onset_s).voices
+        pitch = voices[int(draw[1] * len(voices))] + 36 + 12 * int(draw[2] * 2)
         notes.append(Note("texture", onset_s, 0.12, pitch, 0.7, 2.0 * draw[3] - 1.0, "star"))
         onset_s += 0.12 + 0.75 * draw[0] ** 2
     return notes
 
 
 def _crystal(chords: tuple[Chord, ...], grid: Grid) -> list[Note]:
+    sounding = chord_finder(chords)
     notes: list[Note] = []
     for bar in range(grid.num_bars):
         for slot in range(0, 16, 2):
             onset_s = grid.slot_s(bar, slot)
             if onset_s >= grid.seconds - 0.05:
                 break
-            chord = [c for c in chords if c.onset_s <= onset_s][-1]
-            voice = chord.voices[(slot // 2) % len(chord.voices)] + 24 + 12 * (slot % 8 == 6)
+            voices = sounding(onset_s).voices
+            voice = voices[(slot // 2) % len(voices)] + 24 + 12 * (slot % 8 == 6)
             pan = (-0.8, 0.3, 0.8, -0.3)[slot // 2 % 4]
             notes.append(Note("texture", onset_s, 0.3, voice, 0.55, pan, "crystal"))
     return notes
@@ -77,7 +83,7 @@ def _crystal(chords: tuple[Chord, ...], grid: Grid) -> list[Note]:
 
 def _clicks(config: MusicConfig, grid: Grid, seed: int) -> list[Hit]:
     glitch = config.texture == "glitch"
-    draws = composition_stream(config, seed, "clicks").random((2048, 4))
+    draws = composition_stream(config, seed, "clicks").random((2048 + int(125.0 * grid.seconds), 4))
     hits: list[Hit] = []
     onset_s = 0.05
     for draw in draws:
@@ -103,9 +109,9 @@ def _clicks(config: MusicConfig, grid: Grid, seed: int) -> list[Hit]:
 
 
 def _noises(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid) -> list[NoiseBand]:
-    times = _times(grid)
+    times = curve_times(grid.seconds)
     if config.texture == "vinyl_crackle":
-        return [NoiseBand("texture", (2500.0,), 2.0, 0.03, np.ones(CURVE_POINTS))]
+        return [NoiseBand("texture", (2500.0,), 2.0, 0.03, np.ones(len(times)))]
     if config.texture == "breath":
         phase = (times / 3.2) % 1.0
         curve = np.where(
@@ -115,13 +121,17 @@ def _noises(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid) -> list[
     if config.texture == "noise_wash":
         curve = 0.6 + 0.4 * np.sin(2.0 * np.pi * times / 6.0 - 1.0)
         return [NoiseBand("texture", (500.0, 4000.0), 1.8, 0.16, curve)]
-    bands: list[NoiseBand] = []
+    # One band for each set of voices, however often the chord comes back: a long piece has few.
+    flutter = 0.65 + 0.35 * np.sin(2.0 * np.pi * times * 1.6)
+    curves: dict[tuple[int, ...], npt.NDArray[np.float64]] = {}
     for chord in chords:
-        centers = tuple(440.0 * 2.0 ** ((voice + 24 - 69) / 12.0) for voice in chord.voices)
-        inside = (times >= chord.onset_s) & (times < chord.onset_s + chord.duration_s)
-        flutter = 0.65 + 0.35 * np.sin(2.0 * np.pi * times * 1.6)
-        bands.append(NoiseBand("texture", centers, 0.045, 0.26, inside * flutter))
-    return bands
+        first, last = np.searchsorted(times, (chord.onset_s, chord.onset_s + chord.duration_s))
+        curve = curves.setdefault(chord.voices, np.zeros(len(times)))
+        curve[first:last] = flutter[first:last]
+    return [
+        NoiseBand("texture", tuple(440.0 * 2.0 ** ((v + 24 - 69) / 12.0) for v in voices), 0.045, 0.26, curve)
+        for voices, curve in curves.items()
+    ]
 
 
 def compose_texture(config: MusicConfig, chords: tuple[Chord, ...], grid: Grid, seed: int) -> Texture:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from rewards.render.labels import BEATS_PER_MINUTE, SWING_BEATS
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from common.music_schema import MusicConfig
 
 SLOTS = 16
 """Sixteenths in a bar of four beats."""
+
+_LATE = (0.0, 0.5, 1.0, 0.5)
+"""Share of the swing by which the four sixteenths of a beat come late."""
 
 
 class Grid(NamedTuple):
@@ -33,8 +40,7 @@ class Grid(NamedTuple):
 
     def slot_s(self, bar: int, slot: float) -> float:
         """Onset in seconds of a sixteenth slot; off-beat eighths late by the swing, sixteenths by half."""
-        late = {2: 1.0, 1: 0.5, 3: 0.5}.get(int(slot) % 4, 0.0)
-        return bar * self.bar_s + (slot / 4.0 + late * self.swing_beats) * self.beat_s
+        return bar * self.bar_s + (slot / 4.0 + _LATE[int(slot) % 4] * self.swing_beats) * self.beat_s
 
 
 def grid_of(config: MusicConfig, seconds: float) -> Grid:
@@ -49,3 +55,12 @@ def tension_at(curve: str, share: float) -> float:
     if curve == "ramp":
         return share
     return 0.5 - 0.5 * math.cos(2.0 * math.pi * 3.0 * share)
+
+
+def tension_curve(curve: str, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`tension_at` for many shares at once."""
+    if curve == "arc":
+        return np.sin(np.pi * shares)
+    if curve == "ramp":
+        return shares.copy()
+    return 0.5 - 0.5 * np.cos(6.0 * np.pi * shares)
