@@ -4,6 +4,7 @@ from rewards.render.compose import compose
 from rewards.render.labels import LAYERS, active_layers
 from rewards.render.renderer import RENDERER_ID, render
 from rewards.render.score import Chord, Hit, NoiseBand, Note, Score
+from rewards.render.streaming import stream
 
 __all__ = [
     "LAYERS",
@@ -16,4 +17,5 @@ __all__ = [
     "active_layers",
     "compose",
     "render",
+    "stream",
 ]
