@@ -225,7 +225,7 @@ def test_a_long_clip_is_written_as_its_blocks_come(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ramp = torch.linspace(-1, 1, 17)
-    blocks = torch.split(torch.stack((ramp, ramp / 2)), (7, 1, 9), dim=1)
+    blocks = torch.split(torch.stack((ramp, ramp / 2)), [7, 1, 9], dim=1)
     positions: list[int] = []
     original = soundfile.SoundFile.write
 
@@ -247,6 +247,16 @@ def test_a_long_clip_is_written_as_its_blocks_come(
     assert run(["render", str(config), str(sound), *words]) == 0
     assert positions == [7, 8, 17]
     assert_written(sound, torch.cat(blocks, dim=1))
+
+
+def test_a_terminal_sees_a_bar(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes stderr for a terminal then
+    assert run(["render", str(config), str(config.with_name("out.wav")), "--seconds", "2"]) == 0
+    captured = capsys.readouterr()
+    assert "2 of 2 s of sound" in captured.err
+    assert captured.out.count("\n") == 1
 
 
 MEASURED = """
