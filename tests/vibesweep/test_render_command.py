@@ -259,6 +259,27 @@ def test_a_terminal_sees_a_bar(
     assert captured.out.count("\n") == 1
 
 
+FULL = """
+import resource, signal, sys, torch
+from vibesweep.cli import run
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_clip_that_finds_no_room_is_told_and_leaves_nothing(config: Path, suffix: str) -> None:
+    sound = config.with_name(f"out{suffix}")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, "render", str(config), str(sound), "--seconds", "5"],
+        cwd=PROJECT_ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"vibesweep: OUTPUT must be writable, got '{sound}'")
+    assert files(config.parent) == ["config.json"]
+
+
 MEASURED = """
 import resource, sys
 from vibesweep.cli import run
