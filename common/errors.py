@@ -8,13 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic import ValidationError
 
-__all__ = ["ClusterError", "RewardError", "TrialError", "UserError", "first_problem"]
+__all__ = ["BrokenLinesError", "ClusterError", "RewardError", "TrialError", "UserError", "first_problem"]
 
 
 class UserError(ValueError):
     """Bad input, said in one line: what, got, rule, cure. The command line prints it and exits 2."""
+
+
+class BrokenLinesError(UserError):
+    """Every broken line of the user's file; the command line prints each problem on a line of its own."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class RewardError(RuntimeError):
@@ -36,6 +46,8 @@ def first_problem(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "unknown key; remove it or correct its spelling"
+    elif problem["type"] == "missing":
+        message = "missing; add it"  # its input is the whole object around it
     elif "got" not in message:
         message = f"{message}, got {problem['input']!r}"
     return f"{path}: {message}" if path else message

@@ -22,9 +22,10 @@ def load_callable(path: str) -> Callable[..., Any]:
     module_name, _, name = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except Exception as error:  # a plug-in's module may raise anything
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         raise UserError(
-            f"{path!r} must be module:callable of an importable module, got {error}; "
+            f"{path!r} must be module:callable of an importable module, got {kind}{error}; "
             "install the module or put its folder on PYTHONPATH"
         ) from error
     target = getattr(module, name, None)

@@ -1,4 +1,4 @@
-"""The `vibesweep` command: its verbs, and how failures end: one line on stderr and an exit code."""
+"""The `vibesweep` command: its verbs, and how failures end: a line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
-from common.errors import ClusterError, RewardError, TrialError, UserError
-from vibesweep import __version__, rank, score, space, sweep, train
+from common.errors import BrokenLinesError, ClusterError, RewardError, TrialError, UserError
+from vibesweep import __version__, check_renderer, rank, render, score, space, sweep, train
 
 __all__ = ["app", "main"]
 
@@ -32,7 +32,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
 app.command("rank")(rank.rank)
 app.command("score")(score.score)
-app.command("render")(score.render)
+app.command("render")(render.render)
+app.command("check-renderer")(check_renderer.check_renderer)
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,24 +74,27 @@ def run(arguments: list[str] | None = None) -> int:
         KeyboardInterrupt,
         Abort,
     ) as error:
-        message, code = _ending(error)
-        print(f"vibesweep: {' '.join(message.split())}", file=sys.stderr)
+        messages, code = _ending(error)
+        for message in messages:
+            print(f"vibesweep: {' '.join(message.split())}", file=sys.stderr)
     return code if isinstance(code, int) else EXIT_OK
 
 
-def _ending(error: BaseException) -> tuple[str, int]:
-    """The line and the exit code that a failure ends with."""
+def _ending(error: BaseException) -> tuple[tuple[str, ...], int]:
+    """The lines and the exit code that a failure ends with: one line, or one for each of several errors."""
     match error:
         case TyperException():
-            return f"{error.format_message()} (see --help)", EXIT_USER_ERROR
+            return (f"{error.format_message()} (see --help)",), EXIT_USER_ERROR
+        case BrokenLinesError():
+            return error.problems, EXIT_USER_ERROR
         case UserError():
-            return str(error), EXIT_USER_ERROR
+            return (str(error),), EXIT_USER_ERROR
         case TrialError() | RewardError():
-            return str(error), EXIT_FAILED
+            return (str(error),), EXIT_FAILED
         case ClusterError():
-            return str(error), EXIT_INFRASTRUCTURE
+            return (str(error),), EXIT_INFRASTRUCTURE
         case _:
-            return "stopped", EXIT_STOPPED
+            return ("stopped",), EXIT_STOPPED
 
 
 def main() -> None:

@@ -1,23 +1,21 @@
-"""`vibesweep score` and `vibesweep render`: one config, its components or its sound."""
+"""`vibesweep score`: the components and the reward of one config."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from common.errors import RewardError, UserError, first_problem
+from common.errors import RewardError
 from common.music_schema import MusicConfig
 from common.reward_config import ClapScorerConfig, RewardConfig
-from vibesweep.options import existing_file, read_json
+from vibesweep.options import existing_file
 
-__all__ = ["render", "score"]
-
-AUDIO_FORMATS = (".wav", ".flac")
+__all__ = ["score"]
 
 
 def score(
@@ -56,39 +54,3 @@ def _as_payload(text: str) -> str:
     except ValidationError:
         return text
     return json.dumps({"config": bare.model_dump()})
-
-
-def render(
-    config: Annotated[Path, typer.Argument(help="JSON file: a payload, or its config part alone.")],
-    output: Annotated[Path, typer.Argument(help="Sound file to write: .wav or .flac.")],
-    seconds: Annotated[float, typer.Option(help="Length in seconds.", min=0.5, max=600.0)] = 10.0,
-    seed: Annotated[int, typer.Option(help="Seed of the render noise.", min=0)] = 0,
-) -> None:
-    """Render one music config to a stereo sound file at 48 kHz."""
-    if output.suffix.lower() not in AUDIO_FORMATS:
-        raise UserError(f"OUTPUT must end in {' or '.join(AUDIO_FORMATS)}, got {str(output)!r}")
-    if not output.parent.is_dir():
-        raise UserError(f"OUTPUT must lie in an existing folder, got {str(output)!r}; make {output.parent}")
-    music = _read_config(read_json(config, "CONFIG"), config)
-    import soundfile  # noqa: PLC0415 - torch and soundfile only where sound is made
-
-    from rewards.render import render as render_configs  # noqa: PLC0415
-
-    sample_rate = 48_000
-    [clip] = render_configs([music], seconds=seconds, sample_rate=sample_rate, seed=seed)
-    unfinished = output.with_name(f".{output.stem}.part{output.suffix}")
-    try:
-        soundfile.write(unfinished, clip.T.numpy(), sample_rate)
-        unfinished.replace(output)
-    except (OSError, soundfile.LibsndfileError) as error:
-        unfinished.unlink(missing_ok=True)
-        raise UserError(f"OUTPUT must be writable, got {str(output)!r}: {error}") from error
-    print(f"{output}: {seconds:g} s, stereo, {sample_rate} Hz")
-
-
-def _read_config(value: Any, path: Path) -> MusicConfig:
-    inner = value["config"] if isinstance(value, dict) and "config" in value else value
-    try:
-        return MusicConfig.model_validate(inner)
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_problem(error)}") from error

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 import cluster
-from common.random_configs import random_config
 from common.training_config import PROJECT_ROOT
 from vibesweep.cli import run
 from vibesweep.options import training_config
@@ -119,26 +117,6 @@ def test_an_output_that_holds_something_else_is_refused(
     line = refusal(["train", "grpo", "--model", "tiny", "--data", str(data), "--output", str(output)], capsys)
     assert "add --overwrite" in line
     assert (output / "thesis.txt").read_text() == "years of work"
-
-
-def test_a_config_is_rendered_to_the_sound_file_that_was_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import soundfile  # noqa: PLC0415
-
-    config = tmp_path / "config.json"
-    config.write_text(random_config(random.Random(5)).model_dump_json())
-    for suffix in (".wav", ".flac"):
-        sound = tmp_path / f"out{suffix}"
-        assert run(["render", str(config), str(sound), "--seconds", "1"]) == 0
-        samples, rate = soundfile.read(sound)
-        assert (samples.shape, rate) == ((48_000, 2), 48_000)
-        assert 0.01 < abs(samples).max() <= 1
-    capsys.readouterr()
-    assert "OUTPUT must end in .wav or .flac" in refusal(["render", str(config), "out.mp3"], capsys)
-    config.write_text('{"tempo": "allegro"}')
-    assert "tempo" in refusal(["render", str(config), str(tmp_path / "x.wav")], capsys)
-    assert not (tmp_path / "x.wav").exists()
 
 
 def test_a_missing_option_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
