@@ -76,15 +76,15 @@ class Echo:
             source = torch.cat([line.played, (played if own else played[line.clips]).flatten(2)], dim=2)
             echoed = torch.empty_like(source)
             echoed[:, :, :delay] = line.echoed
+            fed = source[:, :, :total]
+            torch.mul(fed.flip(1) if line.swap else fed, line.send[:, :, None], out=echoed[:, :, delay:])
+            left, right = echoed.unbind(1)
             # One delay after the other, each from the one before: feedback without a loop over samples.
             for begin in range(delay, delay + total, delay):
-                end = min(begin + delay, delay + total)
-                before = slice(begin - delay, end - delay)
-                for side in range(2):
-                    other = 1 - side if line.swap else side
-                    back = echoed[:, side, begin:end]
-                    torch.mul(source[:, other, before], line.send, out=back)
-                    back.addcmul_(echoed[:, other, before], line.feedback)
+                now = slice(begin, min(begin + delay, delay + total))
+                before = slice(now.start - delay, now.stop - delay)
+                left[:, now].addcmul_((right if line.swap else left)[:, before], line.feedback)
+                right[:, now].addcmul_((left if line.swap else right)[:, before], line.feedback)
             if own:
                 sound += echoed[:, :, delay:]
             else:

@@ -39,7 +39,7 @@ MOTION_DEPTH = {"static": 0.0, "slow": 0.75, "medium": 0.8, "fast": 0.85, "chaot
 
 ATTACK_FACTOR = {"soft": 7.0, "medium": 2.0, "sharp": 0.35}
 """Factor on an instrument's own attack time."""
-ATTACK_SPIKE = {"soft": 0.0, "medium": 0.25, "sharp": 1.3}
+ATTACK_SPIKE = {"soft": 0.0, "medium": 0.25, "sharp": 1.7}
 """How much louder a note's first 40 ms are."""
 
 JITTER_S = {"robotic": 0.0, "tight": 0.007, "natural": 0.017, "loose": 0.034, "drunk": 0.07}

@@ -32,7 +32,7 @@ LAYER_LEVEL = {"bass": 0.55, "pad": 0.33, "melody": 0.62, "texture": 0.7, "accen
 ECHOED = frozenset({"pad", "melody", "texture", "accent"})
 """Layers that feed the echo: a bass in it would be mud."""
 _FAINT = 1e-3
-"""Partials this much (-60 dB) below their note's loudest are left out."""
+"""Partials this much (-60 dB) below their clip's loudest are left out."""
 _SILENT_NEPERS = 5.5
 """A struck note ends when its slowest partial has fallen this far (-48 dB)."""
 _WIDTHS = (2, 4, 6, 8, 12, 16)
@@ -144,7 +144,9 @@ def flatten_notes(scores: Sequence[Score], sample_rate: int) -> list[Voices]:
         end_s=of_clip([score.seconds for score in scores]),
         partials=np.stack([hertz, amps, _DECAYS[kind], _LOG_RATIOS[kind]]),
     )
-    audible = (amps > _FAINT * amps.max(axis=1, keepdims=True)) & (hertz < LIMIT * sample_rate)
+    loudest = np.zeros(len(scores))
+    np.maximum.at(loudest, clip, amps.max(axis=1))
+    audible = (amps > _FAINT * loudest[clip, None]) & (hertz < LIMIT * sample_rate)
     low = hertz < SPLIT * sample_rate
     found = (
         _voices(every, LOW, audible & low, sample_rate),

@@ -156,8 +156,8 @@ class Room:
         places = self._places[:, now]
         sides = []
         for side in range(self._sides):
-            phases = self._phases[places[:, :, side].reshape(-1)].view(clips, frames, self._bins)
-            sides.append(torch.fft.irfft(phases * magnitude, n=FRAME))
+            phases = self._phases.index_select(0, places[:, :, side].reshape(-1))
+            sides.append(torch.fft.irfft(phases.view(clips, frames, -1) * magnitude, n=FRAME))
         return sides
 
     def _overlap(self, halves: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
