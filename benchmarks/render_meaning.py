@@ -77,10 +77,13 @@ _DRUMS = tuple(name for name in CONFIG_LABELS["rhythm"] if name not in ("none", 
 MEANINGS: dict[str, Meaning] = {
     "tempo": Meaning(
         "onsets/s",
-        lambda config, sound: len(onset_times_s(sound)) / 8.0,
-        8.0,
+        lambda config, sound: len(onset_times_s(sound)) / 16.0,
+        16.0,
         ("rhythm",),
-        {"density": (4, 5, 6), "rhythm": tuple(n for n in CONFIG_LABELS["rhythm"] if n != "none")},
+        # Onset detection takes hiss, tails and brushes for onsets, and loses zaps and hats under kicks.
+        {"density": (4, 5, 6), "space": ("dry", "small"), "grain": ("clean",),
+         "rhythm": ("minimal", "heartbeat", "soft_four", "kit_light", "kit_medium", "military"),
+         "human": ("robotic", "tight", "natural")},
     ),
     "brightness": Meaning("Hz, spectral centroid", lambda config, sound: centroid_hz(sound), 3.0),
     "space": Meaning(
@@ -111,9 +114,9 @@ MEANINGS: dict[str, Meaning] = {
          "tempo": ("medium", "fast", "very_fast"), "human": ("robotic", "tight")},
     ),
     "melody_density": Meaning(
-        "onsets in 8 s",
+        "onsets in 14 s",
         lambda config, sound: float(len(onset_times_s(sound))),
-        8.0,
+        14.0,
         ("melody",),
         {"density": (3, 4, 5, 6), "echo": ("none",), "space": ("dry", "small"), "tempo": ("medium", "fast"),
          "melody": ("procedural", "rising", "falling", "minimal", "call_response"),
