@@ -161,8 +161,7 @@ class _Memory:
             return _Motif([], [], 0), False  # a rest, which a motif that comes back would fill
         opening = bar % self._config.phrase_len_bars == 0
         known = self._theme if opening else self._last
-        repeated = bar > 0 and self._repeats.due(MOTIF_REPEAT[self._config.motif_repeat_prob]) > 0
-        recalled = repeated and bool(known.slots)  # a phrase may have opened with a rest
+        recalled = bar > 0 and self._repeats.due(MOTIF_REPEAT[self._config.motif_repeat_prob]) > 0
         slots = [] if recalled else bar_slots(self._config, count, draw[:, 4], draw[0, 3])
         self._last = known if recalled else _Motif(slots, [], int(draw[1, 3] * 8.0))
         self._theme = self._last if opening else self._theme
