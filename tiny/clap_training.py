@@ -28,7 +28,7 @@ ADAM_LEARNING_RATE = 2e-3
 class Plan(NamedTuple):
     """How long to train."""
 
-    steps: int = 500
+    steps: int = 700
     batch: int = 32
     text_steps: int = 300
     text_batch: int = 128

@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     """Command line: train, save, measure."""
     parser = argparse.ArgumentParser(prog="python -m tiny.train_clap", description="Train the tiny CLAP.")
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "tiny/weights/clap")
-    parser.add_argument("--pairs", type=int, default=2400, help="configs to render (default 2400)")
+    parser.add_argument("--pairs", type=int, default=4800, help="configs to render (default 4800)")
     parser.add_argument(
         "--steps", type=int, default=Plan().steps, help="steps on pairs (default %(default)s)"
     )
