@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cluster.evaluations import Evaluations
 from cluster.schedulers import check_scheduler, make_scheduler, replay
-from cluster.trainable import Evaluations
 from common.errors import UserError
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from search_spaces.points import point
