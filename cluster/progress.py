@@ -166,6 +166,12 @@ class SweepDisplay:
         if failed or not self._console.is_terminal:
             self._line(f"{record.trial_id} ended after {seconds:.0f} s: {outcome} | {summary}")
 
+    def refused(self, record: TrialRecord, result: ResultRecord) -> None:
+        """A trial has failed before it started."""
+        with self._guard:
+            self._count(record, result)
+        self._line(f"{record.trial_id} is not started, {record.label}, seed {record.seed}: {result.reason}")
+
     def _count(self, record: TrialRecord, result: ResultRecord) -> None:
         self._done += 1
         self._failed += result.status == "failed"

@@ -62,12 +62,14 @@ def test_a_log_has_a_line_for_every_start_end_and_failure(make_sweep: MakeSweep,
         display.ended(first, ResultRecord(status="finished", objective=0.25))
         display.started(second)
         display.ended(second, ResultRecord(status="failed", reason="NaN [objective]"))
+        display.refused(second, ResultRecord(status="failed", reason="too long"))
     lines = text.getvalue().splitlines()
     assert lines[:2] == ["demo: starting Ray", "t000-s0 starts: grpo.beta=0, seed 0"]
     # The best is a trial: the untrained policy's 0.9 is what trials are compared with.
     assert lines[2].startswith("t000-s0 ended after 0 s: objective 0.250 | 2/4 trials, 0m00s elapsed")
     assert lines[2].endswith("best 0.250 (grpo.beta=0, seed 0)")
     assert lines[4].startswith("t001-s0 ended after 0 s: failed: NaN [objective] | 3/4 trials, 1 failed")
+    assert lines[5] == "t001-s0 is not started, grpo.beta=0.05, seed 0: too long"
 
 
 def test_a_terminal_shows_the_running_trials(make_sweep: MakeSweep, tmp_path: Path) -> None:
