@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ray import tune
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from trainables.spec import Progress
 
 __all__ = ["SweepTask", "TrialCode", "run_in_tune"]
+
+
+_LEAVE_ENV: Final = "TUNE_FUNCTION_THREAD_TIMEOUT_S"
+_LEAVE_S: Final = 600
+"""How long the next trial of a process waits for one that was stopped or paused to leave it: as long as Tune
+gives an actor to stop. Tune's own two seconds are too few on a busy machine, and what waits in vain is lost
+without a word: neither scheduler nor searcher hears of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     A trial that fails has its reason in its result file and ends here, so that the sweep goes on and does
     not try it again. Everything else is a crash: it leaves a traceback, and Tune starts it again.
     """
+    os.environ[_LEAVE_ENV] = str(_LEAVE_S)
     folder = Path(task.directory) / "trials" / config["trial_id"]
     record = TrialRecord.read(folder)
     try:

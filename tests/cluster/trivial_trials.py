@@ -111,6 +111,17 @@ def adding_up(
     return _finish(spec, value, 8)
 
 
+def slow_to_leave(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """`adding_up`, but it takes three seconds to leave its process when it is stopped."""
+    try:
+        return adding_up(spec, training, evaluation, report)
+    except SystemExit:
+        time.sleep(3)
+        raise
+
+
 def dying_untold(
     spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
 ) -> TrialResult:
