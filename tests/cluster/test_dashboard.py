@@ -11,7 +11,6 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +21,7 @@ from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from search_spaces.sweep_file import SweepFile
     from tests.cluster.conftest import MakeSweep

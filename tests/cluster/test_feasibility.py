@@ -31,8 +31,8 @@ def test_a_trial_without_room_or_rows_is_refused_with_the_reason_of_its_own_chec
     # Two rows are the 2 prompts of 4 rollouts, and not the 4 of 8.
     assert refused(512, 4) is None
     assert refused(512, 8) == (
-        f"{tmp_path}/vibes.jsonl must have >= 4 rows, the prompts of one generation batch, got 2; add rows or "
-        "lower batch.batch_size"
+        f"{tmp_path}/vibes.jsonl must have >= 4 rows, the prompts of one generation batch, got 2; add rows "
+        "or lower batch.batch_size"
     )
     # 1 token is left for the prompt.
     reason = refused(113, 4)

@@ -184,7 +184,8 @@ class TuneTrial:
 
 
 def test_hyperband_does_not_wait_for_a_trial_that_tune_has_lost() -> None:
-    # Factor 3 and 3 steps: a bracket of 2 trials that run to step 3, then one of 3 of which 1 goes on at step 1.
+    # Factor 3 and 3 steps: a bracket of 2 trials that run to step 3, then one of 3, of which 1 goes on after
+    # step 1.
     config = SchedulerConfig(type="hyperband", eval_steps=1, reduction_factor=3)
     trials = [TuneTrial(str(number)) for number in range(5)]
     controller = Controller(trials)
