@@ -16,6 +16,7 @@ from rich.text import Text
 from common.records import ResultRecord, TrialRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from types import TracebackType
 
@@ -29,7 +30,7 @@ _HEARTBEAT_S: Final = 20.0
 
 @dataclass
 class _Running:
-    """A trial at work, as its last report says."""
+    """A trial that has started and not ended, as its last report says."""
 
     record: TrialRecord
     step: int = 0
@@ -37,11 +38,19 @@ class _Running:
     reward: float | None = None
     objective: float | None = None
     started: float = field(default_factory=time.monotonic)
+    waits: bool = False
+    """Whether its scheduler has paused it: it has no process, and goes on later or is stopped."""
 
     @property
     def share(self) -> float:
         """Share of the steps done."""
         return self.step / self.total_steps if self.total_steps else 0.0
+
+    @property
+    def steps(self) -> str:
+        """How far it is, and whether it is getting on."""
+        count = f"{self.step}/{self.total_steps}" if self.total_steps else "-"
+        return f"{count} waits" if self.waits else count
 
 
 class SweepDisplay:
@@ -111,12 +120,24 @@ class SweepDisplay:
             self._count(record, result)
 
     def started(self, record: TrialRecord) -> None:
-        """A trial starts, or starts again."""
+        """A trial starts, starts again after a crash, or goes on after it has waited."""
         with self._guard:
             self._first_start = self._first_start or time.monotonic()
-            self._running[record.trial_id] = _Running(record)
+            waited = self._running.get(record.trial_id)
+            if waited is not None and waited.waits:
+                waited.waits = False
+                verb = f"goes on at step {waited.step}"
+            else:
+                self._running[record.trial_id] = _Running(record)
+                verb = "starts"
         if not self._console.is_terminal:
-            self._line(f"{record.trial_id} starts: {record.label}, seed {record.seed}")
+            self._line(f"{record.trial_id} {verb}: {record.label}, seed {record.seed}")
+
+    def paused(self, trial_ids: Collection[str]) -> None:
+        """These trials wait for others, and no more."""
+        with self._guard:
+            for trial_id, running in self._running.items():
+                running.waits = trial_id in trial_ids
 
     def reported(self, trial_id: str, progress: dict[str, Any]) -> None:
         """A running trial got on; `progress` has the fields of `trainables.spec.Progress`."""
@@ -145,6 +166,12 @@ class SweepDisplay:
         if failed or not self._console.is_terminal:
             self._line(f"{record.trial_id} ended after {seconds:.0f} s: {outcome} | {summary}")
 
+    def refused(self, record: TrialRecord, result: ResultRecord) -> None:
+        """A trial has failed before it started."""
+        with self._guard:
+            self._count(record, result)
+        self._line(f"{record.trial_id} is not started, {record.label}, seed {record.seed}: {result.reason}")
+
     def _count(self, record: TrialRecord, result: ResultRecord) -> None:
         self._done += 1
         self._failed += result.status == "failed"
@@ -159,6 +186,8 @@ class SweepDisplay:
         """Count and times; then the best trial, if there is one."""
         now = time.monotonic()
         parts = [f"{self._done}/{self._total} trials"]
+        if waiting := sum(r.waits for r in self._running.values()):
+            parts.append(f"{waiting} waiting")
         if self._failed:
             parts.append(f"{self._failed} failed")
         if self._stopped:
@@ -178,10 +207,9 @@ class SweepDisplay:
             table = Table(box=None, pad_edge=False, header_style="dim")
             for column in ("trial", "configuration", "seed", "step", "reward", "objective"):
                 table.add_column(column, justify="left" if column in ("trial", "configuration") else "right")
-            for trial_id, r in self._running.items():
-                steps = f"{r.step}/{r.total_steps}" if r.total_steps else "-"
+            for trial_id, r in self._listed():
                 table.add_row(
-                    trial_id, Text(r.record.label), str(r.record.seed), steps,
+                    trial_id, Text(r.record.label), str(r.record.seed), r.steps,
                     _number(r.reward), _number(r.objective),
                 )  # fmt: skip
             count, *best = self._summary()
@@ -190,14 +218,15 @@ class SweepDisplay:
                 lines.append(Text(self._status, style="dim"))
             return Group(*lines, *([table] if self._running else []))
 
+    def _listed(self) -> list[tuple[str, _Running]]:
+        """Who is at work first, then who waits."""
+        return sorted(self._running.items(), key=lambda one: one[1].waits)
+
     def _heartbeat(self) -> None:
         while not self._over.wait(1.0):
             if time.monotonic() - self._last_line >= _HEARTBEAT_S:
                 with self._guard:
-                    running = ", ".join(
-                        f"{i} {r.step}/{r.total_steps}" if r.total_steps else i
-                        for i, r in self._running.items()
-                    )
+                    running = ", ".join(f"{i} {r.steps}".removesuffix(" -") for i, r in self._listed())
                     text = f"{self._name}: {', '.join(self._summary())} | {running or self._status}"
                 self._line(text)
 
@@ -231,6 +260,10 @@ class ProgressCallback(Callback):  # type: ignore[misc]  # Ray has no types
         # Tune's own last result, which says only that the function has ended, has no step.
         if "step" in result:
             self._display.reported(trial.config["trial_id"], result)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        # Tune has no event for a pause.
+        self._display.paused({trial.config["trial_id"] for trial in trials if trial.status == "PAUSED"})
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._display.crashed(trial.config["trial_id"])

@@ -160,7 +160,15 @@ class HyperBand(_Evaluations, HyperBandScheduler):  # type: ignore[misc]  # Ray 
         return bracket
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """A baseline first: it is in no bracket."""
+        """A baseline first: it is in no bracket. Before all, who is lost is waited for no more.
+
+        A trial for which Tune cannot make a process ready becomes an error without a word to its scheduler.
+        """
+        for trial in tune_controller.get_trials():
+            if trial.status == "ERROR" and _is_judged(trial):
+                bracket, _ = self._trial_info[trial]
+                if trial in bracket.current_trials():
+                    self.on_trial_error(tune_controller, trial)
         for trial in tune_controller.get_trials():
             if trial.status == "PENDING" and not _is_judged(trial):
                 return trial

@@ -43,6 +43,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         baselines: Iterable[TrialRecord],
         proposals: Proposals,
         *,
+        refusal: Callable[[TrainingConfig], str | None] = lambda _: None,
         over_budget: Callable[[int], str | None] = lambda _: None,
         watch: Callable[[KnownPoint], None] = lambda _: None,
     ) -> None:
@@ -53,8 +54,10 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             trials: the sweep's `trials` folder.
             baselines: what runs before the first point.
             proposals: chooses the points.
-            over_budget: given the number of trials started so far, baselines left out, the limit that
-                would be passed by one more; None while there is none.
+            refusal: why a trial with this configuration cannot train; None where it may. A refused one has
+                failed without being suggested.
+            over_budget: given the number of trials started or refused so far, baselines left out, the
+                limit that would be passed by one more; None while there is none.
             watch: told about every point when it is known and when it has ended.
         """
         super().__init__(metric=OBJECTIVE_NAME, mode="max")
@@ -62,12 +65,15 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         self._trials = trials
         self._proposals = proposals
         self._seeds = sweep.seeds
+        self._refusal = refusal
         self._over_budget = over_budget
         self._watch = watch
         self._queue: deque[TrialRecord] = deque()
         self._running: dict[str, TrialRecord] = {}
         self._open: dict[int, dict[int, EndedSeed]] = {}
         self._num_started = 0
+        self.on_refused: Callable[[TrialRecord, ResultRecord], None] = lambda _, __: None
+        """Told about every trial that was refused."""
         self.stopped_by: str | None = None
         """The limit of the budget that ended the sweep before its last trial."""
         for record in baselines:
@@ -80,10 +86,10 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         """Whether there is a trial to suggest; the next point is proposed and recorded if it is needed."""
         if self._queue and self._queue[0].kind != "trial":
             return True
-        limit = self._over_budget(self._num_started)
         # Also where the budget is spent: a sweep that has no point left was not cut short by it.
-        if not self._queue and (point := self._proposals.propose()):
+        while not self._queue and (point := self._proposals.propose()):
             self._add_point(point)
+        limit = self._over_budget(self._num_started)
         if self._queue and limit is not None:
             self.stopped_by = limit
             return False
@@ -129,6 +135,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
     def _add_point(self, point: Point) -> None:
         """Record all seeds of a point, then queue them together."""
         seed = self._seeds[0]
+        self._watch(KnownPoint(point.number, point.params))
         self._queue_seeds(
             TrialRecord(
                 trial_id=trial_name(point.number, seed),
@@ -142,7 +149,6 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
                 sampler=dict(self._proposals.notes(point.number)),
             )
         )
-        self._watch(KnownPoint(point.number, point.params))
 
     def _restore_points(self) -> None:
         """Take in every point that an earlier driver proposed; what has not ended runs again first."""
@@ -154,7 +160,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             self._queue_seeds(record)
 
     def _queue_seeds(self, record: TrialRecord) -> None:
-        """Queue the seeds of a record's point that have not ended."""
+        """Queue the seeds of a record's point that have not ended, and can train."""
         self._open[record.number] = {}
         for seed in self._seeds:
             one = record.model_copy(
@@ -168,10 +174,15 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             outcome = ResultRecord.read(folder)
             if outcome is None:
                 one.write(folder)
-                self._queue.append(one)
-            else:
-                self._num_started += 1
-                self._seed_ended(one, outcome)
+                reason = self._refusal(one.config)
+                if reason is None:
+                    self._queue.append(one)
+                    continue
+                outcome = ResultRecord(status="failed", reason=reason)
+                outcome.write(folder)
+                self.on_refused(one, outcome)
+            self._num_started += 1
+            self._seed_ended(one, outcome)
 
     def _seed_ended(self, record: TrialRecord, outcome: ResultRecord) -> None:
         """Tell how the point did once all of its seeds have ended."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import ray
 
-from common.errors import UserError
+from common.errors import ClusterError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +47,9 @@ def ray_session() -> Iterator[bool]:
 
     Yields:
         Whether it is our own.
+
+    Raises:
+        ClusterError: it does not start, or is not there.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
@@ -59,13 +62,22 @@ def ray_session() -> Iterator[bool]:
         return
     is_local = "RAY_ADDRESS" not in os.environ
     local_only = {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES} if is_local else {}
-    ray.init(
-        address="local" if is_local else None,
-        configure_logging=True,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        **local_only,
-    )
+    try:
+        ray.init(
+            address="local" if is_local else None,
+            configure_logging=True,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            **local_only,
+        )
+    except Exception as error:
+        # Ray raises bare exceptions of many kinds here; each means that there is no cluster to work on.
+        where = "this machine" if is_local else f"RAY_ADDRESS {os.environ['RAY_ADDRESS']}"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ClusterError(
+            f"Ray must start on or be reached at {where}, got: {reason[:200]}; see whether the machine has "
+            "room, and run the same command again"
+        ) from error
     try:
         yield is_local
     finally:

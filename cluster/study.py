@@ -69,7 +69,9 @@ class StudySpace:
     def frozen(self, known: KnownPoint) -> FrozenTrial:
         """A point as a trial: running, complete, pruned where its scheduler stopped it, or failed.
 
-        A study of several metrics knows no pruning: there a stopped point counts as failed.
+        As in Optuna's own studies, a pruned trial has its last intermediate value, and every trial that was
+        evaluated on its way shows how it went. A study of several metrics knows no pruning and no
+        intermediate values: there a stopped point counts as failed.
 
         Raises:
             ValueError: a value that does not lie on its axis.
@@ -78,7 +80,7 @@ class StudySpace:
             self.parameters, {path: v for path, v in known.params.items() if path in self.parameters}
         )
         state, values = self.ending(known.outcome)
-        pruned = state == TrialState.PRUNED
+        intermediate = known.outcome.intermediate if known.outcome and len(self._metrics) == 1 else {}
         return optuna.trial.create_trial(
             state=state,
             values=values,
@@ -86,15 +88,16 @@ class StudySpace:
             distributions=encoded.distributions,
             user_attrs={"point": known.number},
             system_attrs=dict(known.notes),
-            intermediate_values=dict(known.outcome.intermediate) if pruned and known.outcome else {},
+            intermediate_values=dict(intermediate),
         )
 
     def ending(self, outcome: PointOutcome | None) -> tuple[TrialState, list[float] | None]:
-        """Optuna's state of an outcome, and the metrics' values where it is complete."""
+        """Optuna's state of an outcome, and the metrics' values where there are any."""
         if outcome is None:
             return TrialState.RUNNING, None
         if outcome.state == "stopped" and len(self._metrics) == 1:
-            return TrialState.PRUNED, None
+            last = outcome.intermediate.get(max(outcome.intermediate, default=-1))
+            return TrialState.PRUNED, None if last is None else [last]
         if outcome.state == "finished" and all(metric in outcome.metrics for metric in self._metrics):
             return TrialState.COMPLETE, [outcome.metrics[metric] for metric in self._metrics]
         return TrialState.FAIL, None

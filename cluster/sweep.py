@@ -12,6 +12,7 @@ from ray import tune
 from rich.console import Console
 
 from cluster.budget import Budget, BudgetCallback
+from cluster.feasibility import Feasibility
 from cluster.mirror import Mirror, opened_mirror
 from cluster.plan import baselines, check_sweep, num_trials, scorer_keys, steps_of_a_trial
 from cluster.pool import ScoringPool
@@ -97,6 +98,8 @@ def run_sweep(
             trials,
             baselines(sweep),
             proposals_for(sweep, earlier.known(sweep)),
+            # Another trainable has rules of its own.
+            refusal=Feasibility.of(sweep).refusal if code.trial == TrialCode().trial else lambda _: None,
             over_budget=budget.passed_by_another,
             watch=mirror.take_in,
         )
@@ -143,7 +146,7 @@ def _run(
     console: Console | None,
 ) -> None:
     with SweepDisplay(sweep.name, num_trials(sweep), console) as display:
-        mirror.say = display.say
+        mirror.say, searcher.on_refused = display.say, display.refused
         budget.tick(0)
         for record, result in _stored_results(directory):
             display.already_done(record, result)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ray import tune
 
+from cluster.evaluations import Evaluations, take_in_untold
 from cluster.pool import PoolBackend
 from cluster.population import WAITS_AT
 from cluster.scoring_actor import ScorerKey
 from cluster.search import CRASH_FILE
 from common.errors import TrialError, UserError
 from common.lineage import LineageRecord
-from common.objective import OBJECTIVE_NAME
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from rewards import Scorer, load_callable
 from search_spaces.suggestion import check_suggestion
 from trainables.checkpoints import starting_checkpoint
-from trainables.spec import Progress, TrialSpec
+from trainables.spec import TrialSpec
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -28,8 +29,16 @@ if TYPE_CHECKING:
     from cluster.scoring_actor import ScoringActor
     from common.objective import ObjectiveConfig
     from rewards import AudioBackend
+    from trainables.spec import Progress
 
 __all__ = ["SweepTask", "TrialCode", "run_in_tune"]
+
+
+_LEAVE_ENV: Final = "TUNE_FUNCTION_THREAD_TIMEOUT_S"
+_LEAVE_S: Final = 600
+"""How long the next trial of a process waits for one that was stopped or paused to leave it: as long as Tune
+gives an actor to stop. Tune's own two seconds are too few on a busy machine, and what waits in vain is lost
+without a word: neither scheduler nor searcher hears of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     A trial that fails has its reason in its result file and ends here, so that the sweep goes on and does
     not try it again. Everything else is a crash: it leaves a traceback, and Tune starts it again.
     """
+    os.environ[_LEAVE_ENV] = str(_LEAVE_S)
     folder = Path(task.directory) / "trials" / config["trial_id"]
     record = TrialRecord.read(folder)
     try:
@@ -100,6 +110,7 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         load_callable(task.code.random_configs)(spec, evaluation)
         return
 
+    take_in_untold(folder, task.objective)
     if task.waits_every is not None:
         _wait_where_it_stands(folder, task.waits_every)
     infra = spec.config.infra
@@ -125,29 +136,6 @@ def _wait_where_it_stands(folder: Path, every: int) -> None:
     start = starting_checkpoint(folder)
     if start and start.step % every == 0 and start.step in EvaluationsRecord.read(folder).objectives:
         tune.report({WAITS_AT: start.step})
-
-
-class Evaluations:
-    """Keeps what a trial was worth at each evaluation, and says which ones its scheduler is to see."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._record = EvaluationsRecord.read(folder)
-        self._last: int | None = None
-
-    def taken_in(self, progress: Progress) -> dict[str, float]:
-        """The objective under the scheduler's name where this report brings a new evaluation, else nothing.
-
-        Later reports repeat the objective at other steps. The untrained policy and the end of a trial are
-        no reason to stop it.
-        """
-        step, objective = progress.objective_step, progress.objective
-        if step is None or objective is None or step == self._last:
-            return {}
-        self._last = step
-        self._record = self._record.with_evaluation(step, objective, progress.seconds)
-        self._record.write(self._folder)
-        return {OBJECTIVE_NAME: objective} if 0 < step < progress.total_steps else {}
 
 
 def _backend(key: ScorerKey, task: SweepTask) -> AudioBackend:

@@ -153,7 +153,7 @@ def enumerate_points(sweep: SweepFile, *, keep_invalid: bool = False) -> PointSe
         try:
             candidate = point(sweep, len(points), params)
         except ConstraintError as error:
-            excluded.append(Excluded(params, str(error)))
+            excluded.append(Excluded(params, error.rule))
             idle += 1
         except UserError as error:
             if not keep_invalid:

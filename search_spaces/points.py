@@ -38,6 +38,15 @@ _POLICY_PATHS: Final = ("base_model", "system_prompt", "prompts.", "data.")
 class ConstraintError(UserError):
     """A point that a constraint of the sweep leaves out."""
 
+    def __init__(self, rule: str, label: str) -> None:
+        """
+        Args:
+            rule: the constraint.
+            label: the point in a few words.
+        """
+        self.rule = f"constraints: {rule!r} must hold"
+        super().__init__(f"{self.rule}, got the point {label}")
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -74,7 +83,7 @@ def point(sweep: SweepFile, number: int, params: Mapping[str, Any]) -> Point:
     candidate = _unconstrained(sweep, number, params)
     rule = sweep.relations.violated(_leaves(candidate.config))
     if rule is not None:
-        raise ConstraintError(f"constraints: {rule.text!r} must hold, got the point {candidate.label}")
+        raise ConstraintError(rule.text, candidate.label)
     return candidate
 
 

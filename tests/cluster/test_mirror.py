@@ -57,7 +57,7 @@ def test_the_study_has_every_point_as_it_ended(make_sweep: MakeSweep, tmp_path: 
             mirror.take_in(known(number))
         assert states(sweep) == ["RUNNING"] * 4
         mirror.take_in(known(2, FAILED))
-        mirror.take_in(known(0, finished(0.25)))
+        mirror.take_in(known(0, finished(0.25)._replace(intermediate={6: 0.125, 12: 0.25})))
         mirror.take_in(known(1, PointOutcome("stopped", {}, {4: 0.5, 8: 0.75})))
     study = stored(sweep)
     # A stopped sweep leaves no trial running.
@@ -65,7 +65,9 @@ def test_the_study_has_every_point_as_it_ended(make_sweep: MakeSweep, tmp_path: 
     assert study.directions == [optuna.study.StudyDirection.MAXIMIZE]
     assert study.trials[0].value == 0.25
     assert study.trials[0].params == {"grpo.beta": 0.0, "lora.r": "8"}
-    assert study.trials[1].intermediate_values == {4: 0.5, 8: 0.75}
+    assert study.trials[0].intermediate_values == {6: 0.125, 12: 0.25}
+    # As Optuna itself does it, so that the dashboard draws it: its last value stands for a pruned trial.
+    assert (study.trials[1].value, study.trials[1].intermediate_values) == (0.75, {4: 0.5, 8: 0.75})
     assert [trial.user_attrs["point"] for trial in study.trials] == [0, 1, 2, 3]
 
 

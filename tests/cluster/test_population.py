@@ -82,11 +82,11 @@ def test_a_checkpoint_every_three_steps_cannot_be_taken_over_every_four(make_swe
     )
 
 
-def run(sweep: SweepFile, directory: Path) -> str:
+def run(sweep: SweepFile, directory: Path, trial: str = "adding_up") -> str:
     from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
 
     code = TrialCode(
-        trial="trivial_trials:adding_up",
+        trial=f"trivial_trials:{trial}",
         random_configs="trivial_trials:random_configs",
         audio_backend="trivial_trials:length_backend",
     )
@@ -153,6 +153,23 @@ def test_nobody_waits_for_a_trial_that_failed_and_a_resumed_one_goes_on_unchange
         "t000-s0": 2.8, "t001-s0": None, "t002-s0": 1.6, "t003-s0": 2.4, "t004-s0": 3.2,
     }  # fmt: skip
     assert lineages(out) == {"t000-s0": [(4, "t004-s0", 0.3)]}
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_a_trial_that_died_before_it_told_its_evaluation_has_its_part_in_the_round(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run(make_sweep(**PBT), out, "dying_untold")
+    # As if it had not died: what its ledger holds of step 4 is 0.4, see `held_out_row`.
+    (decided,) = PopulationRecord.read(out).rounds
+    assert {name: round(value, 9) for name, value in decided.objectives.items()} == {
+        "t000-s0": 0.4, "t001-s0": 0.8, "t002-s0": 1.2, "t003-s0": 1.6,
+    }  # fmt: skip
+    assert lineages(out) == {"t000-s0": [(4, "t003-s0", 0.3)]}
+    assert ends(out) == {"t000-s0": 2.8, "t001-s0": 1.6, "t002-s0": 2.4, "t003-s0": 3.2}
+    assert set(EvaluationsRecord.read(out / "trials" / "t000-s0").objectives) == {2, 4, 6, 8}
 
 
 def start(sweep: SweepFile, directory: Path) -> subprocess.Popen[str]:

@@ -81,6 +81,20 @@ def test_asha_stops_a_trial_below_the_rung_and_the_sweep_goes_on(
     assert (again.num_finished, again.num_stopped) == (4, 1)
 
 
+def test_a_trial_that_is_slow_to_leave_its_process_does_not_cost_the_next_one(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    asha = {"type": "asha", "eval_steps": 2, "grace_steps": 4, "reduction_factor": 2}
+    sweep = make_sweep(**one_at_a_time([0.2, 0.1, 0.3], asha))
+    run(sweep, tmp_path / "out", "slow_to_leave")
+    # The second takes 3 s to go. The third is to start in its process.
+    assert results(tmp_path / "out") == {
+        "t000-s0": ("finished", 8, 1.6),
+        "t001-s0": ("stopped", 4, 0.4),
+        "t002-s0": ("finished", 8, 2.4),
+    }
+
+
 def test_a_resumed_sweep_compares_with_what_the_earlier_driver_saw(
     make_sweep: MakeSweep, tmp_path: Path
 ) -> None:

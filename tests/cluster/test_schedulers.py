@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cluster.evaluations import Evaluations
 from cluster.schedulers import check_scheduler, make_scheduler, replay
-from cluster.trainable import Evaluations
 from common.errors import UserError
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from search_spaces.points import point
@@ -156,3 +156,50 @@ def test_an_evaluation_is_stored_once_and_shown_unless_it_is_the_first_or_the_la
     # A trial that goes on from an earlier checkpoint is evaluated there again.
     again = Evaluations(tmp_path)
     assert again.taken_in(Progress(3, 6, None, 0.2, 1.0, 3)) == {"held_out_objective": 0.2}
+
+
+class Controller:
+    """What a scheduler asks of Tune's controller."""
+
+    def __init__(self, trials: list[TuneTrial]) -> None:
+        self._trials = trials
+        self.scheduler: TrialScheduler
+
+    def get_trials(self) -> list[TuneTrial]:
+        return self._trials
+
+    def stop_trial(self, trial: TuneTrial) -> None:
+        self.scheduler.on_trial_remove(self, trial)
+        trial.status = "TERMINATED"
+
+
+@dataclass(eq=False)
+class TuneTrial:
+    """What a scheduler asks of Tune's trial."""
+
+    trial_id: str
+    status: str = "RUNNING"
+    is_saving: bool = False
+    config: dict[str, str] = field(default_factory=lambda: {"kind": "trial"})
+
+
+def test_hyperband_does_not_wait_for_a_trial_that_tune_has_lost() -> None:
+    # Factor 3 and 3 steps: a bracket of 2 trials that run to step 3, then one of 3, of which 1 goes on after
+    # step 1.
+    config = SchedulerConfig(type="hyperband", eval_steps=1, reduction_factor=3)
+    trials = [TuneTrial(str(number)) for number in range(5)]
+    controller = Controller(trials)
+    controller.scheduler = scheduler = make_scheduler(config, 3)
+    assert scheduler is not None
+    for trial in trials:
+        scheduler.on_trial_add(controller, trial)
+    *_, good, bad, lost = trials
+    for trial, worth in ((good, 0.5), (bad, 0.25)):
+        result = {"step": 1, "held_out_objective": worth}
+        assert scheduler.on_trial_result(controller, trial, result) == "PAUSE"
+        trial.status = "PAUSED"
+    assert scheduler.choose_trial_to_run(controller) is None
+    # As Tune leaves a trial whose process could not be made ready for it: nobody is told.
+    lost.status = "ERROR"
+    assert scheduler.choose_trial_to_run(controller) is good
+    assert bad.status == "TERMINATED"

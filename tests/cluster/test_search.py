@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cluster.point_outcome import PointOutcome
+    from common.training_config import TrainingConfig
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
     from tests.cluster.conftest import MakeSweep
@@ -212,3 +213,24 @@ def test_a_spent_budget_ends_the_suggestions_but_not_the_baselines(
     larger, _ = searcher(make_sweep(seeds=[0, 1]), tmp_path, over_budget=limit(4))
     assert [suggested(larger, str(n)) for n in range(3)] == ["t001-s0", "t001-s1", Searcher.FINISHED]
     assert larger.stopped_by is None
+
+
+def test_a_trial_that_cannot_train_fails_without_being_suggested(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    def refusal(config: TrainingConfig) -> str | None:
+        return "too long" if config.grpo.beta == 0.0 or config.seed == 5 else None
+
+    sweep = make_sweep(seeds=[3, 5])
+    refused: list[tuple[str, str | None]] = []
+    for _ in range(2):  # a second driver does the same, without asking again
+        search, proposals = searcher(sweep, tmp_path, refusal=refusal)
+        search.on_refused = lambda record, result: refused.append((record.trial_id, result.reason))
+        order = [suggested(search, str(n)) for n in range(4)]
+        assert order == ["baseline-untrained", "baseline-random", "t001-s3", Searcher.FINISHED]
+    assert refused == [("t000-s3", "too long"), ("t000-s5", "too long"), ("t001-s5", "too long")]
+    assert ResultRecord.read(tmp_path / "t000-s3") == ResultRecord(status="failed", reason="too long")
+    # A point none of whose seeds can train has failed; the other's mean is over the seed that can.
+    finish(search, tmp_path, "2", "t001-s3", 0.25)
+    assert [(number, outcome.state) for number, outcome in proposals.told] == [(0, "failed"), (1, "finished")]
+    assert proposals.objectives == [(0, None), (1, 0.25)]

@@ -78,7 +78,8 @@ def test_equal_left_out_and_invalid_points_are_listed_with_their_reason(make_swe
     assert [(d.label, d.number) for d in made.duplicates] == [("lora.r=8, grpo.reward.reward_type=clap", 0)]
     [excluded] = made.excluded
     assert excluded.params == {"lora.r": 16, "grpo.reward.reward_type": "clap"}
-    assert "'lora.r < 16' must hold" in excluded.reason
+    # The point stands before it in the list.
+    assert excluded.reason == "constraints: 'lora.r < 16' must hold"
     assert [one.params["lora.r"] for one in made.invalid] == [8, 16, 8]
     assert "custom_scorer_path must be set exactly when reward_type is 'custom'" in made.invalid[0].reason
     assert made.warnings == ("3 points are invalid, and `sweep run` refuses the sweep for them",)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import TrialError
+from common.ledger import LedgerRow
 from common.records import ResultRecord
 from rewards import AudioResult, Scorer
 from trainables.checkpoints import mark_complete, starting_checkpoint
+from trainables.ledger_writer import LedgerWriter
 from trainables.spec import Progress, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
@@ -107,6 +109,44 @@ def adding_up(
         else:
             report(Progress(step, 8, 0.5, None, float(step)))
     return _finish(spec, value, 8)
+
+
+def slow_to_leave(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """`adding_up`, but it takes three seconds to leave its process when it is stopped."""
+    try:
+        return adding_up(spec, training, evaluation, report)
+    except SystemExit:
+        time.sleep(3)
+        raise
+
+
+def dying_untold(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """`adding_up`, but beta 0.1 dies once at step 4: its evaluation is in the ledger, and nobody was told."""
+
+    def dying(progress: Progress) -> None:
+        if (spec.config.grpo.beta, progress.step) == (0.1, 4):
+            rows = [held_out_row(spec, 4, vibe) for vibe in ("late night neon", "soft rain")]
+            LedgerWriter(spec).write_held_out(4, rows)
+            os._exit(1)
+        report(progress)
+
+    died = (Path(spec.directory) / "ledger").exists()
+    return adding_up(spec, training, evaluation, report if died else dying)
+
+
+def held_out_row(spec: TrialSpec, step: int, vibe: str) -> LedgerRow:
+    """A held-out completion worth 0.2 * 1 + 0.3 * 1 - 0.5 * 0.2 = 0.4."""
+    return LedgerRow(
+        sweep=spec.sweep, kind=spec.kind, trial_id=spec.trial_id, config_hash=spec.config_hash,
+        seed=spec.config.seed, step=step, split="held_out", prompt_id=vibe, sample=0, decoding_seed=0,
+        vibe=vibe, completion="{}", format=1.0, schema=1.0, audio=-0.2, renderable=True,
+        unscored_reason=None, num_tokens=1, generate_s=0.0, score_s=0.0, scorer_id="none",
+        renderer_id="none", prompt_hash="none", off_policy_depth=1,
+    )  # fmt: skip
 
 
 def crash_once(

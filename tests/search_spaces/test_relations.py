@@ -112,10 +112,7 @@ def test_points_that_break_a_constraint_are_left_out_and_said_so() -> None:
     assert [p.number for p in found.points] == [0, 1, 2]
     [excluded] = found.excluded
     assert excluded.params == {"batch.batch_size": 32, "grpo.num_generations": 8}
-    assert excluded.reason == (
-        "constraints: 'batch.batch_size * grpo.num_generations <= 128' must hold, got the point "
-        "batch.batch_size=32, grpo.num_generations=8"
-    )
+    assert excluded.reason == "constraints: 'batch.batch_size * grpo.num_generations <= 128' must hold"
 
 
 def test_a_point_that_breaks_a_constraint_is_refused() -> None:

@@ -1,0 +1,67 @@
+"""What a trial was worth at each evaluation: kept beside its ledger, and shown to its scheduler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from common.ledger import LedgerRow
+from common.objective import OBJECTIVE_NAME
+from common.records import EvaluationsRecord
+from trainables.checkpoints import starting_checkpoint
+from trainables.evaluation import summarize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from common.objective import ObjectiveConfig
+    from trainables.spec import Progress
+
+__all__ = ["Evaluations", "take_in_untold"]
+
+
+class Evaluations:
+    """Keeps what a trial was worth at each evaluation, and says which ones its scheduler is to see."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._record = EvaluationsRecord.read(folder)
+        self._last: int | None = None
+
+    def taken_in(self, progress: Progress) -> dict[str, float]:
+        """The objective under the scheduler's name where this report brings a new evaluation, else nothing.
+
+        Later reports repeat the objective at other steps. The untrained policy and the end of a trial are
+        no reason to stop it.
+        """
+        step, objective = progress.objective_step, progress.objective
+        if step is None or objective is None or step == self._last:
+            return {}
+        self._last = step
+        self._record = self._record.with_evaluation(step, objective, progress.seconds)
+        self._record.write(self._folder)
+        return {OBJECTIVE_NAME: objective} if 0 < step < progress.total_steps else {}
+
+
+def take_in_untold(folder: Path, objective: ObjectiveConfig) -> None:
+    """Record the evaluation of the checkpoint that a trial goes on from, where only its ledger has it.
+
+    A process that dies between the two told nobody, and the trial does not evaluate there again: a
+    population would decide its round without it.
+
+    Args:
+        folder: the trial's.
+        objective: the sweep's, under which the evaluation was made.
+
+    Raises:
+        TrialError: too many of its completions could not be scored, or the objective is not finite.
+    """
+    start, record = starting_checkpoint(folder), EvaluationsRecord.read(folder)
+    if start is None or start.step in record.objectives:
+        return
+    for part in folder.glob("ledger/held-out-*.parquet"):
+        rows = [LedgerRow(**row) for row in pq.read_table(part).to_pylist()]
+        if rows[0].step == start.step:
+            worth = summarize(rows, objective).objective
+            record.with_evaluation(start.step, worth, record.seconds).write(folder)
