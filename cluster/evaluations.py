@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
+from common.errors import TrialError
 from common.ledger import LedgerRow
 from common.objective import OBJECTIVE_NAME
 from common.records import EvaluationsRecord
@@ -48,14 +49,12 @@ def take_in_untold(folder: Path, objective: ObjectiveConfig) -> None:
     """Record the evaluation of the checkpoint that a trial goes on from, where only its ledger has it.
 
     A process that dies between the two told nobody, and the trial does not evaluate there again: a
-    population would decide its round without it.
+    population would decide its round without it. One that the trial failed by, such as for a scorer that
+    did not answer, is taken out of the ledger, and so made again.
 
     Args:
         folder: the trial's.
         objective: the sweep's, under which the evaluation was made.
-
-    Raises:
-        TrialError: too many of its completions could not be scored, or the objective is not finite.
     """
     start, record = starting_checkpoint(folder), EvaluationsRecord.read(folder)
     if start is None or start.step in record.objectives:
@@ -63,5 +62,9 @@ def take_in_untold(folder: Path, objective: ObjectiveConfig) -> None:
     for part in folder.glob("ledger/held-out-*.parquet"):
         rows = [LedgerRow(**row) for row in pq.read_table(part).to_pylist()]
         if rows[0].step == start.step:
-            worth = summarize(rows, objective).objective
-            record.with_evaluation(start.step, worth, record.seconds).write(folder)
+            try:
+                worth = summarize(rows, objective).objective
+            except TrialError:
+                part.unlink()
+            else:
+                record.with_evaluation(start.step, worth, record.seconds).write(folder)
