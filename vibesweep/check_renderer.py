@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -29,6 +31,8 @@ def check_renderer(
     from rewards.clap.model import pick_device  # noqa: PLC0415
     from rewards.renderer_contract import check_renderer as check  # noqa: PLC0415
 
+    # A renderer in the making lies where its author works. An installed command does not look there.
+    sys.path.insert(0, str(Path.cwd()))
     where = str(pick_device(device))
     broken = 0
     for rule, problem in check(renderer, device=where, seconds=seconds):

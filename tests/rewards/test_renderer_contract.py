@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
-from typing import TYPE_CHECKING
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +17,6 @@ from common.training_config import PROJECT_ROOT
 from rewards.clap import ClapScorer
 from rewards.renderer_contract import RendererContract
 from vibesweep.cli import run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BROKEN = "tests.rewards.broken_renderers"
 
@@ -67,6 +68,16 @@ def test_the_command_prints_a_line_for_each_rule(capsys: pytest.CaptureFixture[s
     assert [line for line in lines if not line.startswith("ok    ")] == [
         "FAIL  every seed is taken: raised OverflowError: seed too large"
     ]
+
+
+def test_the_command_finds_a_module_of_the_folder_it_is_called_in(tmp_path: Path) -> None:
+    shutil.copy(PROJECT_ROOT / "examples" / "sine_renderer.py", tmp_path / "mine.py")
+    command = [str(Path(sys.executable).with_name("vibesweep")), "check-renderer", "mine:render"]
+    # As a user's shell has it: the test run's own path is not theirs.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.count("ok    ") == 15
 
 
 def test_the_guide_has_every_rule_in_its_words() -> None:
