@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from benchmarks.timing import median_seconds
 from rewards.render import compose
 from rewards.render.bands import KNOTS, TILE
 from rewards.render.notes import flatten_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from common.music_schema import MusicConfig
 
@@ -30,24 +29,13 @@ class Floor(NamedTuple):
     text: str
 
 
-def _median_seconds(call: Callable[[], object], device: torch.device) -> float:
-    taken = []
-    for _ in range(20):
-        begin = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken[5:])
-
-
 def _peaks(device: torch.device) -> tuple[float, float]:
     """FLOP/s of a large matrix product, and bytes/s of an addition that does not fit a cache."""
     size = 512 if device.type == "cpu" else 8192
     a = torch.randn(size, size, device=device)
-    flops = 2 * size**3 / _median_seconds(lambda: a @ a, device)
+    flops = 2 * size**3 / median_seconds(lambda: a @ a, 15, device)
     b = torch.randn(1 << 24, device=device)
-    traffic = 2 * b.numel() * b.element_size() / _median_seconds(lambda: b.add_(1.0), device)
+    traffic = 2 * b.numel() * b.element_size() / median_seconds(lambda: b.add_(1.0), 15, device)
     return flops, traffic
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.render_floor import render_floor
+from benchmarks.timing import median_seconds
 from common.random_configs import random_config
 from rewards.plugins import load_callable
 from rewards.render import render
@@ -108,13 +109,8 @@ def on_gpu(device: torch.device, repeats: int) -> None:
     """Prints the floor and clips per second in batches of GPU_BATCH."""
     configs = configs_of(GPU_BATCH)
     print(render_floor(configs[:CLIPS], device).text)
-    seconds = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        render(configs, device=device)
-        torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - begin)
-    print(f"batch {GPU_BATCH}: {GPU_BATCH / statistics.median(seconds[1:]):.0f} clips/s")
+    seconds = median_seconds(lambda: render(configs, device=device), repeats, device)
+    print(f"batch {GPU_BATCH}: {GPU_BATCH / seconds:.0f} clips/s")
 
 
 def main() -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import random
-import statistics
-import time
 from typing import TYPE_CHECKING
 
 import torch
 
+from benchmarks.timing import median_seconds
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
 from rewards.clap import ClapScorer
@@ -29,18 +28,6 @@ if TYPE_CHECKING:
 VIBE = "rainy window in a small cafe"
 BATCHES = 2
 """Microbatches scored in one repeat."""
-
-
-def median_seconds(call: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Median wall seconds of a call, after one that is not counted."""
-    seconds = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        call()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -12,18 +12,7 @@ from common.music_schema import CONFIG_LABELS
 from common.random_configs import random_config
 from rewards.render import LAYERS, RENDERER_ID, render
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 CONFIG = random_config(random.Random(3))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def check(sound: torch.Tensor) -> None:

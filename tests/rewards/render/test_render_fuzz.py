@@ -18,19 +18,9 @@ from rewards.render import render
 from tests.rewards.render.fuzz_renders import RMS_BAND, clip_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from common.music_schema import Label
 
 ENDS = [(name, end) for name in CONFIG_LABELS for end in (0, -1)]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def fuzz(count: int, seconds: float, seed: int) -> dict[str, Any]:
