@@ -24,8 +24,8 @@ SLOW_BASES = {"brightness": 100}
 @pytest.mark.parametrize("name", MEANINGS)
 def test_the_measure_rises_from_label_to_label(name: str) -> None:
     values = measured(name, num_bases=QUICK_BASES.get(name, 2))
-    # All of two or three, all but one of four or five: plucked timbres hardly get sharper than they are.
-    assert share_in_order(values) >= 0.75, values
+    # Plucked timbres hardly get sharper than they are: of attack, one base of four may be out of order.
+    assert share_in_order(values) >= (0.75 if name == "attack" else 1.0), values
 
 
 @pytest.mark.slow
