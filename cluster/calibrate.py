@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from cluster.calibrations import Calibration, calibration_key
-from cluster.scoring_actor import ScorerKey, ScoringActor
+from cluster.scoring.actor import ScoringActor
+from cluster.scoring.keys import ScorerKey
 from cluster.sweep_plan import representatives
 from common.errors import ClusterError, UserError
 from common.music_schema import canonical_json
@@ -210,7 +211,7 @@ def _time_scorer(key: str, threads: int) -> _Scorer:
     """Load a scorer as an actor does, and time one full batch after one that warms up."""
     started = time.perf_counter()
     actor = ScoringActor("rewards.backends:audio_backend", threads)
-    actor.describe(key)
+    actor.load(key)
     start_s = time.perf_counter() - started
     rng = random.Random(0)
     size = ScorerKey.model_validate_json(key).clap.microbatch

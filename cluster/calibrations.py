@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
-from cluster.scoring_actor import ScorerKey
+from cluster.scoring.keys import ScorerKey
 from common.errors import UserError
 from common.model import FrozenModel
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cluster.samplers import check_sampler
 from cluster.schedulers import check_scheduler
-from cluster.scoring_actor import ScorerKey
+from cluster.scoring.keys import ScorerKey
 from common.errors import UserError
 from common.records import TrialRecord
 from common.reward_config import CLAP_MODELS

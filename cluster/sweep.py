@@ -15,11 +15,11 @@ from cluster.budget import Budget, BudgetCallback
 from cluster.feasibility import Feasibility
 from cluster.mirror import Mirror, opened_mirror
 from cluster.plan import baselines, check_sweep, num_trials, scorer_keys, steps_of_a_trial
-from cluster.pool import ScoringPool
 from cluster.population import Population
 from cluster.progress import ProgressCallback, SweepDisplay
 from cluster.proposals import proposals_for
 from cluster.schedulers import make_scheduler, replay
+from cluster.scoring.pool import ScoringPool
 from cluster.search import SweepSearcher
 from cluster.session import check_capacity, ray_session, trial_resources
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
@@ -155,9 +155,10 @@ def _run(
             if is_local:
                 check_capacity(sweep.resources, trial_resources(sweep.base_config().infra))
             display.status("loading the scorers")
-            pool = ScoringPool(sweep.resources, code.audio_backend)
+            pool = ScoringPool(sweep.resources, code.audio_backend) if sweep.resources.scorers else None
             try:
-                pool.check(scorer_keys(sweep))
+                if pool:
+                    pool.check(scorer_keys(sweep))
                 display.status("")
                 task = SweepTask(
                     sweep=sweep.name,
@@ -165,7 +166,7 @@ def _run(
                     train_data=sweep.data.train,
                     held_out_data=sweep.data.held_out,
                     objective=sweep.objective,
-                    scorers=pool.actors,
+                    pool=pool.address if pool else None,
                     code=code,
                     waits_every=sweep.scheduler.turning_steps if sweep.scheduler.type == "pbt" else None,
                 )
@@ -175,7 +176,8 @@ def _run(
             finally:
                 budget.tick(0)
                 budget.save()
-                pool.shutdown()
+                if pool:
+                    pool.shutdown()
 
 
 def _tuner(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ray import tune
 
 from cluster.evaluations import Evaluations, take_in_untold
-from cluster.pool import PoolBackend
 from cluster.population import WAITS_AT
-from cluster.scoring_actor import ScorerKey
+from cluster.scoring.keys import ScorerKey
 from cluster.search import CRASH_FILE
 from common.errors import TrialError, UserError
 from common.lineage import LineageRecord
@@ -24,9 +23,7 @@ from trainables.checkpoints import starting_checkpoint
 from trainables.spec import TrialSpec
 
 if TYPE_CHECKING:
-    from ray.actor import ActorHandle
-
-    from cluster.scoring_actor import ScoringActor
+    from cluster.scoring.client import PoolAddress
     from common.objective import ObjectiveConfig
     from rewards import AudioBackend
     from trainables.spec import Progress
@@ -63,8 +60,8 @@ class SweepTask:
     train_data: str
     held_out_data: str
     objective: ObjectiveConfig
-    scorers: tuple[ActorHandle[ScoringActor], ...]
-    """The pool's actors; none scores inside each trial's process."""
+    pool: PoolAddress | None
+    """Where the scorers are asked; None scores inside each trial's process."""
     code: TrialCode
     waits_every: int | None = None
     """Optimizer steps after which a trial may have to wait for the others; None where it never has."""
@@ -105,7 +102,7 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         tensorboard=str(Path(task.directory) / "tensorboard" / record.trial_id),
     )
     check_suggestion(spec.params, spec.config_hash, spec.config)
-    evaluation = Scorer(_backend(ScorerKey(clap=task.objective.scorer), task))
+    evaluation = Scorer(_backend(ScorerKey(clap=task.objective.scorer), spec.trial_id, task))
     if record.kind == "random_configs":
         load_callable(task.code.random_configs)(spec, evaluation)
         return
@@ -127,7 +124,7 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
             )
 
     reward_key = ScorerKey.of_reward(spec.config.grpo.reward)
-    training = Scorer(_backend(reward_key, task) if reward_key else None)
+    training = Scorer(_backend(reward_key, spec.trial_id, task) if reward_key else None)
     load_callable(task.code.trial)(spec, training, evaluation, report)
 
 
@@ -138,10 +135,10 @@ def _wait_where_it_stands(folder: Path, every: int) -> None:
         tune.report({WAITS_AT: start.step})
 
 
-def _backend(key: ScorerKey, task: SweepTask) -> AudioBackend:
+def _backend(key: ScorerKey, client: str, task: SweepTask) -> AudioBackend:
     """The pool's backend, or one in this process where the sweep has no pool."""
-    if task.scorers:
-        return PoolBackend.connect(task.scorers, key)
+    if task.pool:
+        return task.pool.connect(key, client)
     backend: AudioBackend = load_callable(task.code.audio_backend)(
         "clap" if key.custom_scorer_path is None else "custom", key.clap, key.custom_scorer_path
     )

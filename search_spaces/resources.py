@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.model import FrozenModel
 
-__all__ = ["EMBEDDED_DATA", "Resources", "SweepData"]
+__all__ = ["EMBEDDED_DATA", "PoolLimits", "Resources", "SweepData"]
 
 EMBEDDED_DATA: Final = "tiny"
 """Name that stands for the vibes shipped with the package."""
@@ -23,14 +23,41 @@ class SweepData(FrozenModel):
     """What every trial is evaluated on."""
 
 
+class PoolLimits(FrozenModel):
+    """How the scorers share their work. Scores do not depend on any of these."""
+
+    max_batch: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Most configs that a scorer takes at once, whichever trials they come from."""
+    max_wait_s: Annotated[float, Field(ge=0, le=10)] = 0.02
+    """Longest that a scorer without work waits for a batch to fill, in seconds."""
+    queue: Annotated[int, Field(ge=1)] = 4096
+    """Most completions that wait or are in work at once; trials with more wait for room."""
+    deadline_s: Annotated[float, Field(gt=0)] = 300.0
+    """Longest wait for a score in seconds, with every retry; what has none by then is unscored. A scorer that
+    has a batch for a third of it counts as hung, and is replaced."""
+
+
 class Resources(FrozenModel):
     """What the sweep takes beside its trials, whose own share is in `base.infra`."""
 
     scorers: Annotated[int, Field(ge=0)] = 1
     """Scoring actors that all trials share; 0 scores inside each trial's process."""
+    max_scorers: Annotated[int, Field(ge=1)] | None = None
+    """Scoring actors while there is more work than `scorers` can do; `scorers` where not given."""
     cpus_per_scorer: Annotated[float, Field(ge=0)] = 1
     """Logical CPUs of one scorer; also its number of threads, rounded up, at least one."""
     gpus_per_scorer: Annotated[float, Field(ge=0)] = 0
     """GPUs of one scorer; fractions share a GPU."""
     max_concurrent_trials: Annotated[int, Field(ge=1)] | None = None
     """Trials that run at once; as many as fit where not given."""
+    pool: PoolLimits = PoolLimits()
+    """How the scorers share their work."""
+
+    @model_validator(mode="after")
+    def _scorers_are_a_range(self) -> Self:
+        if self.max_scorers is not None and not 0 < self.scorers <= self.max_scorers:
+            raise ValueError(
+                f"max_scorers must be at least scorers, and scorers at least 1, got max_scorers "
+                f"{self.max_scorers} and scorers {self.scorers}; leave max_scorers out for a fixed number"
+            )
+        return self

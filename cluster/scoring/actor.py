@@ -6,9 +6,8 @@ import math
 import os
 from typing import TYPE_CHECKING
 
-from common.model import FrozenModel
+from cluster.scoring.keys import ScorerIds, ScorerKey
 from common.music_schema import MusicConfig
-from common.reward_config import ClapScorerConfig, RewardConfig
 from rewards import AudioResult, load_callable
 
 if TYPE_CHECKING:
@@ -16,36 +15,11 @@ if TYPE_CHECKING:
 
     from rewards import AudioBackend
 
-__all__ = ["ScorerIds", "ScorerKey", "ScoringActor"]
-
-
-class ScorerKey(FrozenModel):
-    """Which scorer a request is for; equal keys share one loaded model."""
-
-    clap: ClapScorerConfig
-    custom_scorer_path: str | None = None
-    """`module:callable` that fills the audio slot instead of CLAP."""
-
-    @classmethod
-    def of_reward(cls, reward: RewardConfig) -> ScorerKey | None:
-        """The scorer that a trained reward needs; None where it has no audio."""
-        if reward.reward_type == "schema_only":
-            return None
-        return cls(clap=reward.clap, custom_scorer_path=reward.custom_scorer_path)
-
-
-class ScorerIds(FrozenModel):
-    """How a scorer names itself in the ledger."""
-
-    scorer_id: str
-    renderer_id: str
+__all__ = ["ScoringActor"]
 
 
 class ScoringActor:
-    """Serves several scorers in one process, one request at a time.
-
-    A request is a microbatch, so requests of different trials take turns.
-    """
+    """Serves several scorers in one process, one batch at a time."""
 
     def __init__(self, backend_factory: str, num_threads: int) -> None:
         """
@@ -66,7 +40,7 @@ class ScoringActor:
         """The process that answers."""
         return os.getpid()
 
-    def describe(self, key: str) -> ScorerIds:
+    def load(self, key: str) -> ScorerIds:
         """Load a scorer if it is not loaded, and say its ids.
 
         Args:
@@ -82,6 +56,7 @@ class ScoringActor:
         """Score [B] configs, as JSON, for their [B] vibes."""
         parsed = [MusicConfig.model_validate_json(config) for config in configs]
         results = self._backend(key).audio(vibes, parsed)
+        assert len(results) == len(configs), f"{len(results)} answers to {len(configs)} configs"
         assert all(r.score is None or math.isfinite(r.score) for r in results), "backends answer no NaN"
         return results
 

@@ -19,7 +19,8 @@ from search_spaces.sweep_file import Resources
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cluster.pool import PoolBackend, ScoringPool
+    from cluster.scoring.client import PoolBackend
+    from cluster.scoring.pool import ScoringPool
     from common.music_schema import MusicConfig
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -34,8 +35,8 @@ def right_answers(vibes: list[str], configs: list[MusicConfig]) -> list[float]:
 
 @pytest.fixture(scope="module")
 def pool(local_ray: None) -> Iterator[ScoringPool]:
-    from cluster.pool import ScoringPool  # noqa: PLC0415
-    from cluster.scoring_actor import ScorerKey  # noqa: PLC0415
+    from cluster.scoring.keys import ScorerKey  # noqa: PLC0415
+    from cluster.scoring.pool import ScoringPool  # noqa: PLC0415
 
     os.environ["TRIVIAL_SCORE_S"] = "0.05"
     pool = ScoringPool(Resources(scorers=2, cpus_per_scorer=0), "trivial_trials:length_backend")
@@ -46,7 +47,8 @@ def pool(local_ray: None) -> Iterator[ScoringPool]:
 
 def backend(pool: ScoringPool) -> PoolBackend:
     from cluster.pool import PoolBackend  # noqa: PLC0415
-    from cluster.scoring_actor import ScorerKey  # noqa: PLC0415
+
+    from cluster.scoring.keys import ScorerKey  # noqa: PLC0415
 
     return PoolBackend.connect(pool.actors, ScorerKey(clap=ClapScorerConfig(microbatch=4)))
 
@@ -106,8 +108,8 @@ def test_a_request_that_kills_its_actor_ends_unscored_and_the_pool_lives_on(pool
 
 
 def test_a_scorer_that_cannot_be_loaded_is_the_users_error(pool: ScoringPool) -> None:
-    from cluster.pool import ScoringPool  # noqa: PLC0415
-    from cluster.scoring_actor import ScorerKey  # noqa: PLC0415
+    from cluster.scoring.keys import ScorerKey  # noqa: PLC0415
+    from cluster.scoring.pool import ScoringPool  # noqa: PLC0415
 
     broken = ScoringPool(Resources(scorers=1, cpus_per_scorer=0), "trivial_trials:no_such_backend")
     with pytest.raises(UserError, match=r"no_such_backend"):

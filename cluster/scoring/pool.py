@@ -1,0 +1,90 @@
+"""The driver's side of the pool: makes the dispatcher, checks it, ends it.
+
+Placement is why the driver makes it: an actor made inside a trial lives in the trial's placement group and
+dies with the trial that made it.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from cluster.scoring.book import Question
+from cluster.scoring.client import PoolAddress
+from cluster.scoring.dispatcher import ScoringDispatcher
+from cluster.scoring.worker import LOAD_DEADLINE_S, one_line
+from common.errors import ClusterError, UserError
+from common.music_schema import canonical_json, config_hash
+from common.random_configs import random_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ray.actor import ActorHandle
+
+    from cluster.scoring.keys import ScorerKey
+    from cluster.scoring.report import PoolReport
+    from search_spaces.resources import Resources
+
+__all__ = ["ScoringPool"]
+
+_CONCURRENT_CALLS: Final = 10_000
+"""Calls that the dispatcher has open at once; its book bounds what they hold."""
+
+
+class ScoringPool:
+    """Scorers that all trials of a sweep share, gone with the driver that made them."""
+
+    def __init__(self, resources: Resources, backend_factory: str) -> None:
+        """Start the dispatcher, which starts the scorers when it is first called.
+
+        Args:
+            resources: how many scorers, the CPUs and GPUs of each, and the pool's limits.
+            backend_factory: `module:callable` with the signature of `rewards.audio_backend`.
+        """
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        self.dispatcher: ActorHandle[ScoringDispatcher] = (
+            ray.remote(ScoringDispatcher)
+            .options(num_cpus=0, max_restarts=-1, max_concurrency=_CONCURRENT_CALLS, scheduling_strategy=here)
+            .remote(resources, backend_factory)
+        )
+
+        self.address = PoolAddress(self.dispatcher, resources.pool.deadline_s)
+
+    def check(self, keys: Sequence[ScorerKey]) -> None:
+        """Wait until every scorer has scored one config for every key.
+
+        Raises:
+            UserError: a scorer's model, renderer or callable cannot be loaded.
+            ClusterError: a scorer does not start, or scores nothing.
+        """
+        config = random_config(random.Random(0))
+        probe = Question("health check", config_hash(config), canonical_json(config))
+        for key in keys:
+            try:
+                ray.get(
+                    self.dispatcher.check.remote(key.model_dump_json(), probe), timeout=3 * LOAD_DEADLINE_S
+                )
+            except RayTaskError as error:
+                if isinstance(error.cause, UserError | ClusterError):
+                    raise type(error.cause)(str(error.cause)) from error
+                raise
+            except (GetTimeoutError, RayActorError) as error:
+                raise ClusterError(f"the scoring pool does not start: {one_line(error)}") from error
+
+    def report(self) -> PoolReport:
+        """How the pool is doing.
+
+        Raises:
+            RayError: it does not answer.
+        """
+        report: PoolReport = ray.get(self.dispatcher.report.remote(), timeout=10)
+        return report
+
+    def shutdown(self) -> None:
+        """End the dispatcher, and the scorers with it."""
+        ray.kill(self.dispatcher)
