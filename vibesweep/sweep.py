@@ -14,7 +14,7 @@ from vibesweep.plan import plan, refuse_beyond_budget
 from vibesweep.rank import print_ranking
 
 if TYPE_CHECKING:
-    from cluster import SweepOutcome
+    from cluster.sweep import SweepOutcome
 
 __all__ = ["app"]
 
@@ -47,7 +47,8 @@ def run(
         overwrite = True
     elif not force:
         refuse_beyond_budget(sweep, file)
-    from cluster import run_sweep, sweep_directory  # noqa: PLC0415 - imports ray
+    from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.sweep_directory import sweep_directory  # noqa: PLC0415
 
     return _finish(run_sweep(sweep, sweep_directory(sweep, storage), overwrite=overwrite))
 
@@ -55,7 +56,7 @@ def run(
 @app.command()
 def resume(directory: Annotated[Path, typer.Argument(help="The sweep's folder.")]) -> int:
     """Go on with a sweep that was stopped or killed."""
-    from cluster import resume_sweep  # noqa: PLC0415 - imports ray
+    from cluster.sweep import resume_sweep  # noqa: PLC0415 - imports ray
 
     return _finish(resume_sweep(directory))
 

@@ -102,14 +102,11 @@ class Crew:
                 self.live[slot] = worker
                 self._book.set_slots(self.live)
                 await self.wake()
-                async with asyncio.TaskGroup() as pumps:
-                    pumps.create_task(self._pump(slot, worker, only_full=False))
-                    # A second batch waits at the worker already when it is full anyway.
-                    pumps.create_task(self._pump(slot, worker, only_full=True))
-            except* WorkerLostError as group:
+                await self._feed(slot, worker)
+            except WorkerLostError as lost:
                 self.num_lost += 1
                 self.num_stillborn += 1
-                self.why_lost = str(group.exceptions[0])
+                self.why_lost = str(lost)
             finally:
                 self.live.pop(slot, None)
                 self._book.set_slots(self.live)
@@ -118,8 +115,23 @@ class Crew:
             if self.num_stillborn > 1:
                 await asyncio.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self.num_stillborn - 2)))
 
+    async def _feed(self, slot: int, worker: Worker) -> None:
+        """Bring a worker its batches; while it has one in work a second waits there, if it is full anyway.
+
+        Raises:
+            WorkerLostError: it is lost.
+        """
+        pumps = [asyncio.create_task(self._pump(slot, worker, only_full=later)) for later in (False, True)]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            ends = await asyncio.gather(*pumps, return_exceptions=True)
+        raise next(end for end in ends if isinstance(end, Exception))
+
     async def _pump(self, slot: int, worker: Worker, *, only_full: bool) -> None:
-        """Bring batches to a worker and their answers back, until it is lost."""
+        """Take batches to a worker and their answers back, until it is lost."""
         hang_s = self._book.limits.deadline_s * _HANGS_AFTER
         while True:
             batch = await self._next_batch(slot, only_full)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cluster import TrialCode, run_sweep
+from cluster.sweep import run_sweep
+from cluster.trainable import TrialCode
 from search_spaces import SweepFile
 
 if __name__ == "__main__":
@@ -15,7 +16,7 @@ if __name__ == "__main__":
         code=TrialCode(
             f"trivial_trials:{next(iter(sys.argv[3:]), 'quick')}",
             "trivial_trials:random_configs",
-            "trivial_trials:length_backend",
+            "trivial_scorers:length_backend",
         ),
     )
     print(outcome.num_finished, len(outcome.failed))

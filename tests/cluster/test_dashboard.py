@@ -87,7 +87,8 @@ def storage(folder: Path) -> str:
 
 def searched(make_sweep: MakeSweep, folder: Path) -> SweepFile:
     """A sweep of stand-ins, run; one trial at a time, so that it is the same every time."""
-    from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.trainable import TrialCode  # noqa: PLC0415
 
     sweep = make_sweep(
         space={"grpo.beta": [0.1, 0.2, 0.3, 0.4, 0.5]},
@@ -98,7 +99,7 @@ def searched(make_sweep: MakeSweep, folder: Path) -> SweepFile:
     code = TrialCode(
         trial="trivial_trials:adding_up",
         random_configs="trivial_trials:random_configs",
-        audio_backend="trivial_trials:length_backend",
+        audio_backend="trivial_scorers:length_backend",
     )
     run_sweep(sweep, folder / "out", code=code)
     return sweep

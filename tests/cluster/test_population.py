@@ -83,12 +83,13 @@ def test_a_checkpoint_every_three_steps_cannot_be_taken_over_every_four(make_swe
 
 
 def run(sweep: SweepFile, directory: Path, trial: str = "adding_up") -> str:
-    from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.trainable import TrialCode  # noqa: PLC0415
 
     code = TrialCode(
         trial=f"trivial_trials:{trial}",
         random_configs="trivial_trials:random_configs",
-        audio_backend="trivial_trials:length_backend",
+        audio_backend="trivial_scorers:length_backend",
     )
     text = io.StringIO()
     run_sweep(sweep, directory, code=code, console=Console(file=text, width=200))

@@ -14,7 +14,7 @@ from common.records import ResultRecord, TrialRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cluster import SweepOutcome
+    from cluster.sweep import SweepOutcome
     from search_spaces.sweep_file import SweepFile
     from tests.cluster.conftest import MakeSweep
 
@@ -22,12 +22,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
 def run(sweep: SweepFile, directory: Path, trial: str = "quick", **options: Any) -> SweepOutcome:
-    from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.trainable import TrialCode  # noqa: PLC0415
 
     code = TrialCode(
         trial=f"trivial_trials:{trial}",
         random_configs="trivial_trials:random_configs",
-        audio_backend="trivial_trials:length_backend",
+        audio_backend="trivial_scorers:length_backend",
     )
     return run_sweep(sweep, directory, code=code, console=Console(file=io.StringIO()), **options)
 
@@ -104,7 +105,7 @@ def test_an_optuna_sweep_runs_its_points_through_the_pool(make_sweep: MakeSweep,
 def test_a_finished_search_goes_on_with_more_trials_and_so_does_its_mirror(
     make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
-    from cluster import resume_sweep  # noqa: PLC0415 - imports ray
+    from cluster.sweep import resume_sweep  # noqa: PLC0415 - imports ray
 
     url = f"sqlite:///{tmp_path}/study.db"
     space = {"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}, "lora.r": [8, 16]}
@@ -147,7 +148,8 @@ def test_a_budget_ends_a_sweep_which_keeps_what_it_has_and_goes_on_with_a_larger
 
 
 def test_a_sweep_that_cannot_start_leaves_nothing(make_sweep: MakeSweep, tmp_path: Path) -> None:
-    from cluster import TrialCode, run_sweep  # noqa: PLC0415
+    from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.trainable import TrialCode  # noqa: PLC0415
     from common.errors import UserError  # noqa: PLC0415
 
     code = TrialCode(audio_backend="trivial_trials:no_such_backend")

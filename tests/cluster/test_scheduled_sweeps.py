@@ -13,7 +13,7 @@ from common.records import EvaluationsRecord, ResultRecord
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cluster import SweepOutcome
+    from cluster.sweep import SweepOutcome
     from search_spaces.sweep_file import SweepFile
     from tests.cluster.conftest import MakeSweep
 
@@ -23,12 +23,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 def run(
     sweep: SweepFile, directory: Path, trial: str = "learning", **options: Any
 ) -> tuple[SweepOutcome, str]:
-    from cluster import TrialCode, run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
+    from cluster.trainable import TrialCode  # noqa: PLC0415
 
     code = TrialCode(
         trial=f"trivial_trials:{trial}",
         random_configs="trivial_trials:random_configs",
-        audio_backend="trivial_trials:length_backend",
+        audio_backend="trivial_scorers:length_backend",
     )
     text = io.StringIO()
     return run_sweep(

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 from common.errors import TrialError
 from common.ledger import LedgerRow
 from common.records import ResultRecord
-from rewards import AudioResult, Scorer
 from trainables.checkpoints import mark_complete, starting_checkpoint
 from trainables.ledger_writer import LedgerWriter
 from trainables.spec import Progress, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from common.music_schema import MusicConfig
+    from rewards import Scorer
 
 
 def _finish(spec: TrialSpec, objective: float, steps: int = 3) -> TrialResult:
@@ -168,31 +167,3 @@ def crash_once(
 def random_configs(spec: TrialSpec, scorer: Scorer) -> TrialResult:
     """The random baseline, worse than all."""
     return _finish(spec, -1.0)
-
-
-class LengthBackend:
-    """Scores a config by its vibe's length and its octave; answers after `TRIVIAL_SCORE_S` seconds."""
-
-    scorer_id = "length"
-    renderer_id = "none"
-
-    def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
-        time.sleep(float(os.environ.get("TRIVIAL_SCORE_S", "0")))
-        if any("kill" in vibe for vibe in vibes):
-            os._exit(1)
-        return [
-            AudioResult(None, "no sound of silence")
-            if vibe == "silence"
-            else AudioResult(length_score(vibe, config), None)
-            for vibe, config in zip(vibes, configs, strict=True)
-        ]
-
-
-def length_score(vibe: str, config: MusicConfig) -> float:
-    """What `LengthBackend` answers."""
-    return len(vibe) + config.register_min_oct / 10
-
-
-def length_backend(reward_type: str, clap: object, custom_scorer_path: str | None) -> LengthBackend:
-    """A stand-in for `rewards.audio_backend`."""
-    return LengthBackend()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import cluster
+import cluster.sweep
 from common.training_config import PROJECT_ROOT
 from vibesweep.cli import run
 from vibesweep.options import training_config
@@ -160,8 +160,8 @@ def test_a_sweep_at_the_end_of_its_budget_says_so_and_exits_with_3(
 ) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text("name: short\nbase: {base_model: tiny}\nbudget: {trials: 2}\n")
-    outcome = cluster.SweepOutcome(tmp_path, 4, (), was_done=False, stopped_by=stopped_by)
-    monkeypatch.setattr(cluster, "run_sweep", lambda *_, **__: outcome)
+    outcome = cluster.sweep.SweepOutcome(tmp_path, 4, (), was_done=False, stopped_by=stopped_by)
+    monkeypatch.setattr(cluster.sweep, "run_sweep", lambda *_, **__: outcome)
     monkeypatch.setattr("vibesweep.sweep.print_ranking", lambda _: None)
     assert run(["sweep", "run", str(file)]) == code
     said = "stopped at budget.trials 2: 2 trials were started; raise it in the sweep file and run that again"

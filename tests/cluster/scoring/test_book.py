@@ -292,9 +292,9 @@ class AnyOrder(RuleBasedStateMachine):
             self.book.finish(batch, right_answers(batch))
         while self.book.unanswered:
             self.now += 10.0
-            batch = self.book.take(min(self.slots), self.now)
-            assert batch is not None, "nothing that waits may be forgotten"
-            self.book.finish(batch, right_answers(batch))
+            left = self.book.take(min(self.slots), self.now)
+            assert left is not None, "nothing that waits may be forgotten"
+            self.book.finish(left, right_answers(left))
         assert self.done.total() == self.asked
         assert self.book.waiting == 0
 
