@@ -107,7 +107,8 @@ def _scorer_name(key: ScorerKey | None) -> str:
         return NO_SCORER
     if key.custom_scorer_path is not None:
         return f"custom:{key.custom_scorer_path}"
-    return f"{key.clap.model} {key.clap.renderer} {key.clap.seconds:g} s"
+    clap = key.clap
+    return f"{clap.backend} {clap.model} {clap.renderer} {clap.seconds:g} s"
 
 
 def calibration_for(key: CalibrationKey, known: Iterable[Calibration]) -> Calibration | None:

@@ -17,6 +17,9 @@ __all__ = [
     "AUDIO_FLOOR",
     "CLAP_MODELS",
     "COMPONENTS",
+    "FUSED_LAION_CHECKPOINTS",
+    "LAION_CHECKPOINTS",
+    "ClapBackendName",
     "ClapScorerConfig",
     "Component",
     "RewardConfig",
@@ -37,6 +40,21 @@ CLAP_MODELS: Final[dict[str, str]] = {
     "larger-clap-music": "laion/larger_clap_music",
 }
 """Short names of CLAP checkpoints; a value below `tiny/` is a folder of this project."""
+
+LAION_CHECKPOINTS: Final[tuple[str, ...]] = (
+    "630k-best.pt",
+    "630k-audioset-best.pt",
+    "music_audioset_epoch_15_esc_90.14.pt",
+    "music_speech_epoch_15_esc_89.25.pt",
+    "music_speech_audioset_epoch_15_esc_89.98.pt",
+)
+"""The unfused checkpoint files that LAION publishes for laion-clap."""
+
+FUSED_LAION_CHECKPOINTS: Final[tuple[str, ...]] = ("630k-fusion-best.pt", "630k-audioset-fusion-best.pt")
+"""The fused ones beside them, which are refused."""
+
+ClapBackendName = Literal["transformers", "laion-clap"]
+"""The library that runs a CLAP model."""
 
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`module:callable`."""
@@ -92,8 +110,12 @@ class ClapScorerConfig(FrozenModel):
     real checkpoint.
     """
 
+    backend: ClapBackendName = "transformers"
+    """The library that runs the model. `laion-clap` is LAION's own, for its checkpoint files; it takes
+    `pip install 'vibesweep[laion-clap]'`."""
     model: str = "tiny"
-    """A key of CLAP_MODELS, a hub id, or a local folder of a `transformers.ClapModel`."""
+    """With transformers: a key of CLAP_MODELS, a hub id, or a local folder of a `transformers.ClapModel`.
+    With laion-clap: one of LAION_CHECKPOINTS, or the path of a checkpoint file."""
     renderer: ImportPath = "rewards.render:render"
     """`module:callable` with the signature of `rewards.render.render`."""
     seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
@@ -114,6 +136,20 @@ class ClapScorerConfig(FrozenModel):
     """Words for bad sound; being closer to them than the vibe itself is costs score."""
     device: str = "auto"
     """A torch device, or `auto`: CUDA where there is one, else the CPU."""
+
+    @model_validator(mode="after")
+    def _backend_can_run_the_model(self) -> Self:
+        if self.backend == "laion-clap" and self.model in CLAP_MODELS:
+            raise ValueError(
+                f"model must be a laion-clap checkpoint with backend 'laion-clap', got {self.model!r}, which "
+                f"transformers runs; take a path or one of {', '.join(LAION_CHECKPOINTS)}"
+            )
+        if self.backend == "transformers" and self.model in LAION_CHECKPOINTS:
+            raise ValueError(
+                f"model must be a transformers.ClapModel with backend 'transformers', got {self.model!r}; "
+                "set backend to 'laion-clap'"
+            )
+        return self
 
 
 class RewardConfig(FrozenModel):

@@ -47,8 +47,8 @@ def _absolute(name: str, folder: Path) -> str:
 
 
 def _model(name: Any, folder: Path) -> Any:
-    """A model's name; a local folder's is made absolute, a known or hub name stays."""
+    """A model's name; a local folder's or file's is made absolute, a known or hub name stays."""
     if not isinstance(name, str) or name in BASE_MODELS or name in CLAP_MODELS:
         return name
     local = folder / Path(name).expanduser()
-    return str(local.resolve()) if name.startswith((".", "~")) or local.is_dir() else name
+    return str(local.resolve()) if name.startswith((".", "~")) or local.exists() else name

@@ -49,7 +49,7 @@ class ClapScorer:
             UserError: the checkpoint, the renderer or the device cannot be used.
         """
         self.config = config
-        self.clap = load_clap(config.model, pick_device(config.device))
+        self.clap = load_clap(config.model, pick_device(config.device), config.backend)
         self._render: Callable[..., Tensor] = load_callable(config.renderer)
         self._texts: LruCache[Embedding] = LruCache(_CACHED_TEXTS)
         self._clips: LruCache[Embedding] = LruCache(_CACHED_CLIPS)
@@ -59,10 +59,10 @@ class ClapScorer:
 
     @property
     def scorer_id(self) -> str:
-        """The checkpoint's name, and a hash of its weights and of the settings that move a score."""
+        """Backend and name of the checkpoint, and a hash of its weights and of what else moves a score."""
         settings = (self.clap.weights_hash, self.config.microbatch, *self.config.bad_sounds)
         digest = hashlib.sha256("|".join(map(str, settings)).encode()).hexdigest()[:8]
-        return f"clap:{Path(self.config.model).name}:{digest}"
+        return f"clap:{self.config.backend}:{Path(self.config.model).name}:{digest}"
 
     @property
     def renderer_id(self) -> str:
@@ -101,11 +101,11 @@ class ClapScorer:
             audio = self._render(
                 padded,
                 seconds=self.config.seconds,
-                sample_rate=self.clap.log_mel.sample_rate,
+                sample_rate=self.clap.sample_rate,
                 device=self.clap.device,
                 seed=self.config.render_seed,
             )
-            windows = whole_windows(audio.mean(dim=1), self.clap.log_mel.window_samples)
+            windows = whole_windows(audio.mean(dim=1), self.clap.window_samples)
             heard = [self.clap.embed_windows(window).cpu().double() for window in windows]
         mean = torch.stack(heard).mean(dim=0)
         return [_normalized(row) for row in mean[: len(configs)].tolist()]

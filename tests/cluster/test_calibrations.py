@@ -54,8 +54,8 @@ def test_a_key_says_what_runs_where() -> None:
     assert key(**{"infra.gpus_per_trial": 0.5, "infra.cpus_per_trial": 1.5}).model_dump() == {
         "base_model": "tiny",
         "max_completion_length": 1024,
-        "training_scorer": "tiny rewards.render:render 10 s",
-        "evaluation_scorer": "tiny rewards.render:render 10 s",
+        "training_scorer": "transformers tiny rewards.render:render 10 s",
+        "evaluation_scorer": "transformers tiny rewards.render:render 10 s",
         "trial_device": "a gpu",
         "trial_threads": 2,
         "scorer_device": "a cpu",

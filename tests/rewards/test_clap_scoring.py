@@ -138,7 +138,7 @@ def test_broken_sound_gives_no_number(random_clap: Path, monkeypatch: pytest.Mon
 
 def test_ids_name_what_moves_a_score(random_clap: Path) -> None:
     one = scorer(random_clap)
-    assert one.scorer_id.startswith("clap:random:")
+    assert one.scorer_id.startswith("clap:transformers:random:")
     assert one.renderer_id == "hiss-1:10s:seed0"
     assert scorer(random_clap).scorer_id == one.scorer_id
     assert scorer(random_clap, microbatch=2).scorer_id != one.scorer_id
