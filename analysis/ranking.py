@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,8 @@ class Ranking:
     num_torn_files: int
     scorers: tuple[str, ...]
     """Scorer and renderer of the held-out rows; scores of two kinds cannot be compared."""
+    unscored_reasons: tuple[tuple[str, int], ...] = ()
+    """Why completions could not be scored, rollouts among them, and how many; the most frequent first."""
 
     @property
     def configurations(self) -> tuple[RankedRow, ...]:
@@ -127,6 +130,7 @@ def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ra
         num_stopped=sum(trial.was_stopped for trial in sweep.trials),
         num_torn_files=len(sweep.torn_files),
         scorers=_scorers(sweep),
+        unscored_reasons=_unscored_reasons(sweep),
     )
 
 
@@ -152,6 +156,11 @@ def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None,
         tied_with_best=tied,
         changes=arm.changes,
     )
+
+
+def _unscored_reasons(sweep: Sweep) -> tuple[tuple[str, int], ...]:
+    reasons = Counter(reason for reason in sweep.ledger["unscored_reason"].to_pylist() if reason is not None)
+    return tuple(sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def _scorers(sweep: Sweep) -> tuple[str, ...]:

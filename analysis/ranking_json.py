@@ -35,6 +35,7 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
         "rows": [_row(row) for row in ranking.rows],
         "best_vs_untrained": _best_vs_untrained(ranking),
         "num_stopped": ranking.num_stopped,
+        "unscored_reasons": dict(ranking.unscored_reasons),
         "unranked": [entry._asdict() for entry in ranking.unranked],
         "summary": summary(ranking),
         "warnings": warnings(ranking),

@@ -112,6 +112,14 @@ def warnings(ranking: Ranking) -> list[str]:
     }
     if counts := [_count(number, noun) for noun, number in left_out.items() if number]:
         found.append(f"Left out: {', '.join(counts)}.")
+    if ranking.unscored_reasons:
+        (reason, count), *others = ranking.unscored_reasons
+        more = f", and {_count(len(others), 'other reason')}" if others else ""
+        total = sum(number for _, number in ranking.unscored_reasons)
+        found.append(
+            f"Without a score, rollouts included: {_count(total, 'completion')}; {count} of them because: "
+            f"{reason}{more}."
+        )
     return found
 
 

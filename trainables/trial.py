@@ -81,6 +81,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
+    unscored_rollouts = 0
     with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
         watch = _Watch(
             held_out,
@@ -115,9 +116,15 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
                 # The trainer would take one more step before it saw that there is none left.
                 restore_adapter(trainer.model, checkpoint.path)
             ledger.write_rollouts(steps)
+            unscored_rollouts = batch.num_unscored
             save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
         evaluation = watch.evaluate(policy, steps)
-    return trial_result(evaluation, steps=steps, seconds=time.perf_counter() - started)
+    return trial_result(
+        evaluation,
+        steps=steps,
+        seconds=time.perf_counter() - started,
+        unscored_rollouts=unscored_rollouts,
+    )
 
 
 def _trainer(
