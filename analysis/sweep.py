@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from common.errors import UserError, first_problem
-from common.ledger import LEDGER_SCHEMA, LEDGER_VERSION
+from common.ledger import LEDGER_SCHEMA, LEDGER_VERSION, as_current
 from common.lineage import LineageRecord
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
 from search_spaces.sweep_record import SWEEP_RECORD, SweepRecord
@@ -149,10 +149,11 @@ def _read_part(path: Path, torn: list[Path]) -> pa.Table | None:
     except (pa.ArrowInvalid, OSError):
         torn.append(path)
         return None
-    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
-    if version != LEDGER_VERSION:
+    current = as_current(table)
+    if current is None:
+        version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
         raise UserError(
-            f"{path}: ledger version must be {LEDGER_VERSION}, got {version}; "
+            f"{path}: ledger version must be 1 to {LEDGER_VERSION}, got {version}; "
             "rank it with the version that ran it"
         )
-    return table.select(LEDGER_SCHEMA.names)
+    return current

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from common.errors import RewardError, UserError
-from rewards.components import AudioResult
+from rewards.components import AudioResult, HearingScorer
 from rewards.plugins import load_callable
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from common.music_schema import MusicConfig
     from common.reward_config import ClapScorerConfig, ScorerProtocol
-    from rewards.components import AudioBackend
+    from rewards.components import AudioBackend, Heard
 
 __all__ = ["InProcessBackend", "audio_backend", "load_callable"]
 
@@ -67,14 +67,18 @@ class InProcessBackend:
         return [result for result in results if result is not None]
 
     def _call(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
-        scores = [float(score) for score in self._scorer(vibes, configs)]
+        scores: list[tuple[float, Heard | None]]
+        if isinstance(self._scorer, HearingScorer):
+            scores = [*self._scorer.hear(vibes, configs)]
+        else:
+            scores = [(float(score), None) for score in self._scorer(vibes, configs)]
         if len(scores) != len(configs):
             raise RewardError(f"{len(scores)} scores came back for {len(configs)} configs")
         return [
-            AudioResult(score, None)
+            AudioResult(score, None, heard)
             if math.isfinite(score)
             else AudioResult(None, f"scorer {self.scorer_id} gave a score that is not finite: {score}")
-            for score in scores
+            for score, heard in scores
         ]
 
 

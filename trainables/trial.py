@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback, TrainerCallback
 
+from common.errors import TrialError
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
 from trainables.data import data_path, held_out_rows, load_rows
@@ -176,6 +177,10 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._objective_step = step
         self._curves.add_evaluation(step, evaluation)
         self._tell(step)
+        if step > 0 and evaluation.infeasible and self._held_out.objective.sentinels.stop:
+            raise TrialError(
+                f"step {step}: stopped by objective.sentinels, because {'; '.join(evaluation.infeasible)}"
+            )
         return evaluation
 
     def on_step_end(
