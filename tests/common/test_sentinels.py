@@ -32,6 +32,10 @@ def row(
     )
 
 
+def changed(row: SentinelRow, name: str, value: float) -> SentinelRow:
+    return SentinelRow(**(row._asdict() | {name: value}))
+
+
 def honest(number: int = 20) -> list[SentinelRow]:
     return [row(vibe, margin=0.1 + 0.01 * (vibe % 3)) for vibe in range(number)]
 
@@ -77,10 +81,10 @@ def test_one_config_for_every_vibe_is_caught_twice() -> None:
 def test_bad_sound_is_caught(bad: tuple[str, float], reason: str) -> None:
     name, value = bad
     rows = honest(20)
-    one = [rows[0]._replace(**{name: value}), *rows[1:]]
+    one = [changed(rows[0], name, value), *rows[1:]]
     # 1 of 20 is just not too many.
     assert broken_rules(sentinels_of(one, RULES), RULES) == ()
-    two = [one[0], rows[1]._replace(**{name: value}), *rows[2:]]
+    two = [one[0], changed(rows[1], name, value), *rows[2:]]
     assert broken_rules(sentinels_of(two, RULES), RULES) == (reason,)
 
 
