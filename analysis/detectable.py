@@ -35,6 +35,9 @@ def smallest_detectable(
     found where its interval excludes zero: at (t_confidence + t_power) standard errors. The critical values
     are Student's, weighted by the two sources' variances as in `analysis.intervals`.
 
+    Decoding is taken as independent. Policies that write alike share its noise and are told apart sooner, so
+    this is the cautious number.
+
     Args:
         floor: the measured spreads; training seeds count where it has them.
         seeds: S >= 1 training seeds of each configuration.
