@@ -87,9 +87,9 @@ class ScoringPool:
                     f"{len(self.actors)} scorers must start within {_START_DEADLINE_S:g} s, got "
                     f"{_one_line(error)}; check resources.scorers against the cluster"
                 ) from error
-            for ((score, reason),) in answers:
-                if score is None:
-                    raise ClusterError(f"a scorer cannot score a valid config: {reason}")
+            for (answer,) in answers:
+                if answer.score is None:
+                    raise ClusterError(f"a scorer cannot score a valid config: {answer.reason}")
 
     def shutdown(self) -> None:
         """End the actors."""

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from common.model import FrozenModel
 from common.reward_config import AUDIO_FLOOR, ClapScorerConfig, RewardWeights
+from common.sentinels import SentinelConfig
 
 __all__ = ["OBJECTIVE_NAME", "ObjectiveConfig", "objective_value"]
 
@@ -42,6 +43,8 @@ class ObjectiveConfig(FrozenModel):
     """The frozen evaluation scorer, whatever the trials are trained with."""
     max_unscored_share: Annotated[float, Field(ge=0, le=1)] = 0.02
     """Share of unscored evaluations above which the trial fails."""
+    sentinels: SentinelConfig = SentinelConfig()
+    """What an evaluation must keep so that its trial is ranked among the others."""
 
     @field_validator("metric", mode="before")
     @classmethod

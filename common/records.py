@@ -71,6 +71,9 @@ class ResultRecord(FrozenModel):
     audio_over_valid: float | None = None
     """Mean audio component of the renderable held-out completions."""
     unscored_share: float = 0.0
+    """Of the completions of the last evaluation."""
+    unscored_rollouts: int = 0
+    """Rollouts of the whole trial that could not be scored; the ledger has each one's reason."""
     steps: int = 0
     """Optimizer steps taken; of a stopped trial, at its last evaluation."""
     seconds: float = 0.0

@@ -72,6 +72,8 @@ class Scorer:
                     schema=schema_score(payload),
                     audio=result.score if result else None,
                     renderable=configs[index] is not None if self._audio else None,
+                    heard=result.heard if result else None,
+                    config=configs[index],
                 )
             )
         return components

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow.parquet as pq
 
 from common.ledger import LedgerRow, Split, write_part
+from common.music_schema import canonical_json
 from common.prompt_registry import prompt_hash
+from trainables.vibe_control import mismatched_similarities, similarity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +65,11 @@ class LedgerWriter:
             scorer: what scored them.
         """
         spec = self._spec
+        heard = [score.heard for score in components]
+        # Rollouts of one batch share a few vibes; only an evaluation has the same ones every time.
+        others: Sequence[float | None] = [None] * len(components)
+        if split == "held_out":
+            others = mismatched_similarities([completion.vibe for completion in completions], heard)
         return [
             LedgerRow(
                 sweep=spec.sweep,
@@ -89,8 +96,14 @@ class LedgerWriter:
                 renderer_id=scorer.renderer_id,
                 prompt_hash=self._prompt_hash,
                 off_policy_depth=spec.config.off_policy_depth,
+                similarity=None if score.heard is None else similarity(score.heard),
+                mismatched=mismatched,
+                level_db=score.heard and score.heard.level_db,
+                clipped=score.heard and score.heard.clipped,
+                flatness=score.heard and score.heard.flatness,
+                music_config=None if score.config is None else canonical_json(score.config),
             )
-            for completion, score in zip(completions, components, strict=True)
+            for completion, score, mismatched in zip(completions, components, others, strict=True)
         ]
 
     def write_held_out(self, step: int, rows: Sequence[LedgerRow]) -> None:

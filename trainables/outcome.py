@@ -37,7 +37,9 @@ def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
     return result
 
 
-def trial_result(evaluation: Evaluation, *, steps: int, seconds: float) -> TrialResult:
+def trial_result(
+    evaluation: Evaluation, *, steps: int, seconds: float, unscored_rollouts: int = 0
+) -> TrialResult:
     """The result whose numbers are those of the last evaluation."""
     return TrialResult(
         objective=evaluation.objective,
@@ -46,6 +48,7 @@ def trial_result(evaluation: Evaluation, *, steps: int, seconds: float) -> Trial
         steps=steps,
         seconds=seconds,
         unscored_share=evaluation.unscored_share,
+        unscored_rollouts=unscored_rollouts,
     )
 
 
@@ -59,6 +62,7 @@ def _as_result(stored: ResultRecord) -> TrialResult:
         steps=stored.steps,
         seconds=stored.seconds,
         unscored_share=stored.unscored_share,
+        unscored_rollouts=stored.unscored_rollouts,
     )
 
 

@@ -68,6 +68,9 @@ class TrialResult(NamedTuple):
     seconds: float
     """Wall-clock seconds since this process took up the trial."""
     unscored_share: float
+    """Of the completions of that evaluation."""
+    unscored_rollouts: int = 0
+    """Rollouts of the whole trial that could not be scored, and taught nothing."""
 
 
 Report = Callable[[Progress], None]

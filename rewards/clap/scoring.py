@@ -6,7 +6,7 @@ import hashlib
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,9 @@ from torch import Tensor
 from common.music_schema import config_hash
 from rewards.clap.cache import LruCache
 from rewards.clap.model import load_clap, pick_device
+from rewards.components import Embedding, Heard
 from rewards.plugins import load_callable
+from rewards.sound_checks import SoundMeasures, measure_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,8 +29,10 @@ __all__ = ["ClapScorer"]
 _CACHED_TEXTS: Final = 4096
 _CACHED_CLIPS: Final = 16_384  # of 512 floats for LAION's models: 32 MiB
 
-Embedding = tuple[float, ...]
-"""A unit vector as Python floats: its cosines are summed exactly, on any machine, in any batch."""
+
+class _Clip(NamedTuple):
+    embedding: Embedding
+    sound: SoundMeasures
 
 
 class ClapScorer:
@@ -52,7 +56,7 @@ class ClapScorer:
         self.clap = load_clap(config.model, pick_device(config.device), config.backend)
         self._render: Callable[..., Tensor] = load_callable(config.renderer)
         self._texts: LruCache[Embedding] = LruCache(_CACHED_TEXTS)
-        self._clips: LruCache[Embedding] = LruCache(_CACHED_CLIPS)
+        self._clips: LruCache[_Clip] = LruCache(_CACHED_CLIPS)
         self._bad = _normalized(
             [math.fsum(axis) for axis in zip(*map(self.embed_text, config.bad_sounds), strict=True)]
         )
@@ -74,16 +78,23 @@ class ClapScorer:
 
     def __call__(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
         """Score [B] configs for their [B] vibes; each score is in [-3, 1]."""
+        return [score for score, _ in self.hear(vibes, configs)]
+
+    def hear(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[tuple[float, Heard]]:
+        """The scores, and what was heard."""
         scores = []
-        for vibe, clip in zip(map(self.embed_text, vibes), self.embed_configs(configs), strict=True):
+        for vibe, (clip, sound) in zip(map(self.embed_text, vibes), self._heard(configs), strict=True):
             worse = _cosine(clip, self._bad) - _cosine(vibe, self._bad)
-            scores.append(_cosine(clip, vibe) - max(0.0, worse))
+            scores.append((_cosine(clip, vibe) - max(0.0, worse), Heard(clip, vibe, *sound)))
         return scores
 
     def embed_configs(self, configs: Sequence[MusicConfig]) -> list[Embedding]:
         """Unit embeddings of the configs' sound, rendered where they are not cached."""
+        return [clip.embedding for clip in self._heard(configs)]
+
+    def _heard(self, configs: Sequence[MusicConfig]) -> list[_Clip]:
         keys = [config_hash(config) for config in configs]
-        found: dict[str, Embedding | None] = {key: self._clips.get(key) for key in keys}
+        found: dict[str, _Clip | None] = {key: self._clips.get(key) for key in keys}
         wanted = {key: config for key, config in zip(keys, configs, strict=True) if found[key] is None}
         queue = list(wanted.items())
         for start in range(0, len(queue), self.config.microbatch):
@@ -94,8 +105,8 @@ class ClapScorer:
                 self._clips.put(key, clip)
         return [known for key in keys if (known := found[key]) is not None]
 
-    def _listen(self, configs: Sequence[MusicConfig]) -> list[Embedding]:
-        """Embeddings of at most `microbatch` configs, computed in the full shape."""
+    def _listen(self, configs: Sequence[MusicConfig]) -> list[_Clip]:
+        """Embeddings and measures of at most `microbatch` configs, computed in the full shape."""
         padded = [*configs, *[configs[-1]] * (self.config.microbatch - len(configs))]
         with torch.inference_mode():
             audio = self._render(
@@ -107,8 +118,10 @@ class ClapScorer:
             )
             windows = whole_windows(audio.mean(dim=1), self.clap.window_samples)
             heard = [self.clap.embed_windows(window).cpu().double() for window in windows]
+            sounds = measure_sound(audio, self.clap.sample_rate)[: len(configs)]
         mean = torch.stack(heard).mean(dim=0)
-        return [_normalized(row) for row in mean[: len(configs)].tolist()]
+        rows = mean[: len(configs)].tolist()
+        return [_Clip(_normalized(row), sound) for row, sound in zip(rows, sounds, strict=True)]
 
     def embed_text(self, text: str) -> Embedding:
         """Unit embedding of a text."""

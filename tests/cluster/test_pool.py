@@ -14,6 +14,7 @@ import pytest
 from common.errors import UserError
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
+from rewards import AudioResult
 from search_spaces.sweep_file import Resources
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_answers_come_in_the_order_of_the_configs(pool: ScoringPool) -> None:
 
 def test_a_reason_travels_in_the_place_of_its_score(pool: ScoringPool) -> None:
     first, second = backend(pool).audio(["silence", "rain"], CONFIGS[:2])
-    assert first == (None, "no sound of silence")
+    assert first == AudioResult(None, "no sound of silence")
     assert second.reason is None
 
 

@@ -153,3 +153,20 @@ def test_a_bounded_cache_forgets_what_was_not_used_for_longest() -> None:
     assert cache.get("a") == 1
     cache.put("c", 3)
     assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)
+
+
+def test_what_was_heard_comes_with_the_score_and_from_the_cache_alike(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    heard = one.hear(VIBES[:4], CONFIGS[:4])
+    assert [score for score, _ in heard] == one(VIBES[:4], CONFIGS[:4])
+    # One at a time, in other company of its microbatch, and from the cache.
+    other = scorer(random_clap)
+    for vibe, config, expected in zip(VIBES, CONFIGS, heard, strict=False):
+        assert other.hear([vibe], [config]) == one.hear([vibe], [config]) == [expected]
+    _, first = heard[0]
+    assert first.clip == one.embed_configs(CONFIGS[:1])[0]
+    assert first.vibe == one.embed_text(VIBES[0])
+    sound = hiss(CONFIGS[:1], seconds=10, sample_rate=48_000, device=torch.device("cpu"), seed=0)
+    assert first.level_db == pytest.approx(10 * math.log10(float(sound.square().mean())), abs=1e-4)
+    assert 0 <= first.clipped <= 1
+    assert 0 <= first.flatness <= 1

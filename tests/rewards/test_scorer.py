@@ -123,6 +123,38 @@ def test_a_scorer_that_fails_twice_leaves_its_reason_and_no_zero() -> None:
     assert result == AudioResult(None, "scorer test failed 2 times: RuntimeError: out of memory")
 
 
+def test_a_config_that_breaks_the_scorer_costs_no_other_its_score() -> None:
+    broken = random_config(random.Random(7))
+    sizes = []
+
+    def scorer(vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
+        sizes.append(len(configs))
+        if broken in configs:
+            raise ValueError("no such voice")
+        return [len(vibe) / 10 for vibe in vibes]
+
+    configs = [random_config(random.Random(seed)) for seed in range(8)]
+    results = in_process(scorer).audio([("v" * n) for n in range(8)], configs)
+    # Twice as a whole; then 4 are fine, 2 are fine, the one beside it is fine, and it is alone.
+    assert sizes == [8, 8, 4, 4, 2, 2, 1, 1]
+    assert results[:7] == [AudioResult(n / 10, None) for n in range(7)]
+    assert results[7] == AudioResult(None, "scorer test failed 5 times: ValueError: no such voice")
+
+
+def test_a_broken_scorer_is_given_up_after_so_many_failures() -> None:
+    calls = []
+
+    def scorer(vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
+        calls.append(len(configs))
+        raise RuntimeError("no device")
+
+    results = in_process(scorer).audio(["v"] * 1000, [CONFIG] * 1000)
+    assert all(result.score is None and "no device" in str(result.reason) for result in results)
+    assert len(results) == 1000
+    # The pieces that are still on the pile when patience ends are tried once each.
+    assert len(calls) <= 32 + 10
+
+
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_not_finite_is_no_score(score: float) -> None:
     backend = in_process(lambda vibes, configs: [0.5, score])
