@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-__all__ = ["MAX_ATTEMPTS", "MAX_CHARACTERS", "first_json_object"]
+__all__ = ["MAX_ATTEMPTS", "MAX_CHARACTERS", "first_json_object", "strict_json"]
 
 MAX_CHARACTERS: Final = 32_768
 """Characters looked at. A contract-valid payload needs fewer than 20,000 with every character escaped."""
@@ -47,10 +47,20 @@ def first_json_object(text: str) -> tuple[dict[str, Any] | None, bool]:
     return None, False
 
 
+def strict_json(text: str) -> Any:
+    """The value of a text that is JSON and nothing else, by the same rules as `first_json_object`.
+
+    Raises:
+        ValueError: the text is not JSON; NaN, Infinity and a repeated key are not.
+        RecursionError: it is nested too deep.
+    """
+    return _DECODER.decode(text)
+
+
 def _object_of_distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is repeated")
+        raise ValueError("a key is repeated in an object")
     return found
 
 
