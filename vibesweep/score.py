@@ -29,14 +29,11 @@ def score(
     config: Annotated[
         Path,
         typer.Argument(
-            metavar="CONFIG",
             help="JSON file: a payload, or its config part alone. JSONL file: on each line a vibe with a "
             "config or a completion, or a row with config_payload.",
         ),
     ],
-    out: Annotated[
-        Path | None, typer.Argument(metavar="[OUT]", help="Parquet file for a JSONL file's scores.")
-    ] = None,
+    out: Annotated[Path | None, typer.Argument(help="Parquet file for a JSONL file's scores.")] = None,
     vibe: Annotated[str | None, typer.Option(help="The text that one config's sound should fit.")] = None,
     clap: Annotated[str, typer.Option(help="CLAP model: a short name, hub id or folder.")] = "tiny",
     batch: Annotated[
