@@ -354,7 +354,7 @@ sys.exit(run(sys.argv[1:]))
 
 
 def test_a_run_that_is_killed_again_and_again_loses_and_doubles_no_line(pairs: Path, out: Path) -> None:
-    count = 60
+    count = 160  # 4 s of work, so that a slow machine has time to kill it
     pairs.write_text("".join(LINES[0] + "\n" for _ in range(count)))
     words = [sys.executable, "-c", KILLED, "score", str(pairs), str(out), "--batch", "2"]
     parts = out.with_name(f".{out.name}.parts")
