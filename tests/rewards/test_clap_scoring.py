@@ -136,6 +136,20 @@ def test_broken_sound_gives_no_number(random_clap: Path, monkeypatch: pytest.Mon
     assert math.isnan(one(["v"], CONFIGS[:1])[0])
 
 
+def test_a_vibe_of_megabytes_is_read_as_far_as_tokens_can_reach(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    assert one.embed_text("rain " * 2_000_000) == one.embed_text("rain " * 4_000)
+    assert max(map(len, one._texts._values)) <= 20_000  # no megabytes are kept
+
+
+def test_half_a_character_in_a_vibe_is_read_as_one_that_is_lost(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    assert one.embed_text("rain \ud83c") == one.embed_text("rain \ufffd")
+    assert one.embed_text("rain \ud83c\udf27") == one.embed_text(
+        "rain \U0001f327"
+    )  # two halves are one whole
+
+
 def test_ids_name_what_moves_a_score(random_clap: Path) -> None:
     one = scorer(random_clap)
     assert one.scorer_id.startswith("clap:transformers:random:")
