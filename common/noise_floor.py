@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, ValidationError
 
 from common.errors import UserError
 from common.model import FrozenModel
-from common.records import write_text_atomically
 from common.reward_config import ClapScorerConfig, RewardWeights
+from common.user_cache import user_cache_file, write_user_cache
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from common.objective import ObjectiveConfig
 
 __all__ = [
@@ -86,8 +86,7 @@ class _Store(FrozenModel):
 
 def noise_floors_file() -> Path:
     """`vibesweep/noise-floors.json` in the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "vibesweep" / "noise-floors.json"
+    return user_cache_file("noise-floors.json")
 
 
 def noise_floor_for(key: NoiseFloorKey, known: tuple[NoiseFloor, ...]) -> NoiseFloor | None:
@@ -120,10 +119,4 @@ def store_noise_floor(path: Path, new: NoiseFloor) -> None:
     """
     kept = tuple(floor for floor in read_noise_floors(path) if floor.key != new.key)
     store = _Store(noise_floors=(*kept, new))
-    try:
-        write_text_atomically(path, store.model_dump_json(indent=2) + "\n")
-    except OSError as error:
-        raise UserError(
-            f"noise floors must be stored in a folder that can be written, got {path.parent} "
-            f"({error.strerror}); set XDG_CACHE_HOME"
-        ) from error
+    write_user_cache(path, store.model_dump_json(indent=2) + "\n", what="noise floors")

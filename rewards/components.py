@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from rewards.embeddings import cosine
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.music_schema import MusicConfig
+    from rewards.embeddings import Embedding
 
-__all__ = ["AudioBackend", "AudioResult", "Components", "Embedding", "Heard", "HearingScorer"]
-
-Embedding = tuple[float, ...]
-"""A unit vector as Python floats: its cosines are summed exactly, on any machine, in any batch."""
+__all__ = ["AudioBackend", "AudioResult", "Components", "Heard", "HearingScorer"]
 
 
 class Heard(NamedTuple):
@@ -29,6 +29,11 @@ class Heard(NamedTuple):
     """Share of samples at full scale."""
     flatness: float
     """Spectral flatness, 0 to 1."""
+
+    @property
+    def similarity(self) -> float:
+        """Cosine of the sound and the text that it was scored for."""
+        return cosine(self.clip, self.vibe)
 
 
 @dataclass(frozen=True, slots=True)

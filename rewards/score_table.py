@@ -56,6 +56,11 @@ class ScoreRow:
     audio: float | None
     renderable: bool | None
     reward: float | None
+    similarity: float | None
+    """From here to flatness as in the ledger: what the scorer heard, None where it says nothing."""
+    level_db: float | None
+    clipped: float | None
+    flatness: float | None
     unscored_reason: str | None
     scorer_id: str
     renderer_id: str
@@ -71,6 +76,10 @@ SCORE_SCHEMA: Final = pa.schema(
         pa.field("audio", pa.float64()),
         pa.field("renderable", pa.bool_()),
         pa.field("reward", pa.float64()),
+        pa.field("similarity", pa.float64()),
+        pa.field("level_db", pa.float64()),
+        pa.field("clipped", pa.float64()),
+        pa.field("flatness", pa.float64()),
         pa.field("unscored_reason", pa.string()),
         pa.field("scorer_id", pa.string(), nullable=False),
         pa.field("renderer_id", pa.string(), nullable=False),

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from common.ledger import LedgerRow, Split, write_part
 from common.music_schema import canonical_json
 from common.prompt_registry import prompt_hash
-from trainables.vibe_control import mismatched_similarities, similarity
+from trainables.vibe_control import mismatched_similarities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ class LedgerWriter:
                 renderer_id=scorer.renderer_id,
                 prompt_hash=self._prompt_hash,
                 off_policy_depth=spec.config.off_policy_depth,
-                similarity=None if score.heard is None else similarity(score.heard),
+                similarity=score.heard and score.heard.similarity,
                 mismatched=mismatched,
                 level_db=score.heard and score.heard.level_db,
                 clipped=score.heard and score.heard.clipped,

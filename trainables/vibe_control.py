@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rewards.embeddings import dot
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rewards import Heard
 
-__all__ = ["mismatched_similarities", "similarity"]
-
-
-def similarity(heard: Heard) -> float:
-    """Cosine of a sound and the vibe that it was scored for."""
-    return _dot(heard.clip, heard.vibe)
+__all__ = ["mismatched_similarities"]
 
 
 def mismatched_similarities(vibes: Sequence[str], heard: Sequence[Heard | None]) -> list[float | None]:
@@ -37,10 +34,6 @@ def mismatched_similarities(vibes: Sequence[str], heard: Sequence[Heard | None])
         return [None] * len(vibes)
     total = [math.fsum(axis) for axis in zip(*texts.values(), strict=True)]
     return [
-        None if found is None else (_dot(found.clip, total) - similarity(found)) / (len(texts) - 1)
+        None if found is None else (dot(found.clip, total) - found.similarity) / (len(texts) - 1)
         for found in heard
     ]
-
-
-def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return math.fsum(a * b for a, b in zip(one, other, strict=True))

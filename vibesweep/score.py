@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from pydantic import ValidationError
 
-from common.errors import RewardError, UserError
+from common.errors import RewardError, UserError, first_problem
 from common.music_schema import CONFIG_LABELS
-from common.reward_config import ClapScorerConfig, RewardConfig
+from common.reward_config import ClapBackendName, ClapScorerConfig, RewardConfig
 from vibesweep.options import existing_file
 from vibesweep.score_file import score_file
 
@@ -35,7 +36,10 @@ def score(
     ],
     out: Annotated[Path | None, typer.Argument(help="Parquet file for a JSONL file's scores.")] = None,
     vibe: Annotated[str | None, typer.Option(help="The text that one config's sound should fit.")] = None,
-    clap: Annotated[str, typer.Option(help="CLAP model: a short name, hub id or folder.")] = "tiny",
+    clap: Annotated[
+        str, typer.Option(help="CLAP model: a short name, hub id or folder; a file or name with laion-clap.")
+    ] = "tiny",
+    clap_backend: Annotated[ClapBackendName, typer.Option(help="The library that runs it.")] = "transformers",
     batch: Annotated[
         int | None,
         typer.Option(
@@ -51,7 +55,10 @@ def score(
 
     The same command goes on with a file that was interrupted.
     """
-    settings = RewardConfig(clap=ClapScorerConfig(model=clap))
+    try:
+        settings = RewardConfig(clap=ClapScorerConfig(backend=clap_backend, model=clap))
+    except ValidationError as error:
+        raise UserError(f"--clap: {first_problem(error)}") from error
     if config.suffix.lower() == ".jsonl":
         if vibe is not None or as_json:
             given = "--json" if vibe is None else "--vibe"

@@ -83,7 +83,8 @@ def _rows(pairs: Sequence[Pair], scorer: Scorer, settings: RewardConfig) -> list
     components = scorer.score([pair.vibe for pair in pairs], [pair.completion for pair in pairs])
     rows = []
     for pair, scores in zip(pairs, components, strict=True):
-        music = renderable_config(first_json_object(pair.completion)[0])
+        music = renderable_config(first_json_object(pair.completion)[0])  # unscored lines have theirs too
+        heard = scores.heard
         rows.append(
             ScoreRow(
                 line=pair.line,
@@ -94,6 +95,10 @@ def _rows(pairs: Sequence[Pair], scorer: Scorer, settings: RewardConfig) -> list
                 audio=scores.audio,
                 renderable=scores.renderable,
                 reward=weighted_reward(scores, settings.weights, settings.audio_floor),
+                similarity=heard and heard.similarity,
+                level_db=heard and heard.level_db,
+                clipped=heard and heard.clipped,
+                flatness=heard and heard.flatness,
                 unscored_reason=scores.unscored,
                 scorer_id=scorer.scorer_id,
                 renderer_id=scorer.renderer_id,

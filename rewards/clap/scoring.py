@@ -14,7 +14,8 @@ from torch import Tensor
 from common.music_schema import config_hash
 from rewards.clap.cache import LruCache
 from rewards.clap.model import load_clap, pick_device
-from rewards.components import Embedding, Heard
+from rewards.components import Heard
+from rewards.embeddings import cosine, normalized
 from rewards.plugins import load_callable
 from rewards.sound_checks import SoundMeasures, measure_sound
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from common.music_schema import MusicConfig
     from common.reward_config import ClapScorerConfig
+    from rewards.embeddings import Embedding
 
 __all__ = ["ClapScorer"]
 
@@ -60,7 +62,7 @@ class ClapScorer:
         self._render: Callable[..., Tensor] = load_callable(config.renderer)
         self._texts: LruCache[Embedding] = LruCache(_CACHED_TEXTS)
         self._clips: LruCache[_Clip] = LruCache(_CACHED_CLIPS)
-        self._bad = _normalized(
+        self._bad = normalized(
             [math.fsum(axis) for axis in zip(*map(self.embed_text, config.bad_sounds), strict=True)]
         )
 
@@ -87,8 +89,8 @@ class ClapScorer:
         """The scores, and what was heard."""
         scores = []
         for vibe, (clip, sound) in zip(map(self.embed_text, vibes), self._heard(configs), strict=True):
-            worse = _cosine(clip, self._bad) - _cosine(vibe, self._bad)
-            scores.append((_cosine(clip, vibe) - max(0.0, worse), Heard(clip, vibe, *sound)))
+            worse = cosine(clip, self._bad) - cosine(vibe, self._bad)
+            scores.append((cosine(clip, vibe) - max(0.0, worse), Heard(clip, vibe, *sound)))
         return scores
 
     def embed_configs(self, configs: Sequence[MusicConfig]) -> list[Embedding]:
@@ -124,14 +126,14 @@ class ClapScorer:
             sounds = measure_sound(audio, self.clap.sample_rate)[: len(configs)]
         mean = torch.stack(heard).mean(dim=0)
         rows = mean[: len(configs)].tolist()
-        return [_Clip(_normalized(row), sound) for row, sound in zip(rows, sounds, strict=True)]
+        return [_Clip(normalized(row), sound) for row, sound in zip(rows, sounds, strict=True)]
 
     def embed_text(self, text: str) -> Embedding:
         """Unit embedding of a text, read as `_readable` says."""
         text = _readable(text)
         embedding = self._texts.get(text)
         if embedding is None:
-            embedding = _normalized(self.clap.embed_text(text).cpu().double().tolist())
+            embedding = normalized(self.clap.embed_text(text).cpu().double().tolist())
             self._texts.put(text, embedding)
         return embedding
 
@@ -158,14 +160,3 @@ def _readable(text: str) -> str:
     and cost the whole batch its scores.
     """
     return text[:_READ_CHARACTERS].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _normalized(vector: Sequence[float]) -> Embedding:
-    length = math.sqrt(math.fsum(x * x for x in vector))
-    return tuple(x / length for x in vector)
-
-
-def _cosine(one: Embedding, other: Embedding) -> float:
-    """Cosine of two unit vectors; `fsum` rounds once, so the order of the axes cannot move it."""
-    cosine = math.fsum(a * b for a, b in zip(one, other, strict=True))
-    return cosine / max(1.0, abs(cosine))  # never beyond 1 by a rounding, and NaN stays NaN

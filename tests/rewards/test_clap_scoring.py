@@ -145,9 +145,8 @@ def test_a_vibe_of_megabytes_is_read_as_far_as_tokens_can_reach(random_clap: Pat
 def test_half_a_character_in_a_vibe_is_read_as_one_that_is_lost(random_clap: Path) -> None:
     one = scorer(random_clap)
     assert one.embed_text("rain \ud83c") == one.embed_text("rain \ufffd")
-    assert one.embed_text("rain \ud83c\udf27") == one.embed_text(
-        "rain \U0001f327"
-    )  # two halves are one whole
+    # Two halves are one whole.
+    assert one.embed_text("rain \ud83c\udf27") == one.embed_text("rain \U0001f327")
 
 
 def test_ids_name_what_moves_a_score(random_clap: Path) -> None:

@@ -85,13 +85,13 @@ HOSTILE = ANY_TEXT | JSON_TEXTS | broken_payloads() | broken_configs()
 
 @given(HOSTILE)
 @example(WHOLE)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_every_text_has_components_within_their_bounds(text: str) -> None:
     check_components(text)
 
 
 @given(st.lists(HOSTILE, max_size=3), st.lists(HOSTILE, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_hostile_text_costs_its_neighbours_nothing(before: list[str], after: list[str]) -> None:
     batch = [*before, WHOLE, *after]
     components = Scorer(StubBackend()).score(["v"] * len(batch), batch)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rewards import Heard
-from trainables.vibe_control import mismatched_similarities, similarity
+from trainables.vibe_control import mismatched_similarities
 
 
 def unit(rng: np.random.Generator) -> tuple[float, ...]:
@@ -45,7 +45,7 @@ def test_one_sound_for_all_vibes_has_no_margin() -> None:
     sound = unit(np.random.default_rng(9))
     found = [one and one._replace(clip=sound) for one in heard(20)]
     mismatched = mismatched_similarities([str(number) for number in range(20)], found)
-    margins = [similarity(one) - other for one, other in zip(found, mismatched, strict=True) if one and other]
+    margins = [one.similarity - other for one, other in zip(found, mismatched, strict=True) if one and other]
     assert len(margins) == 20
     assert sum(margins) == pytest.approx(0, abs=1e-12)
     assert max(margins) > 0.1

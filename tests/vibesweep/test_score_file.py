@@ -17,9 +17,10 @@ import rewards
 from common.music_schema import config_hash
 from common.random_configs import random_config
 from common.training_config import PROJECT_ROOT
-from rewards import AudioResult
+from rewards import AudioResult, Heard
 from rewards.schema import NUM_RULES
 from rewards.score_table import SCORE_SCHEMA
+from tests.vibesweep.refusals import refused
 from vibesweep.cli import run
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from common.music_schema import MusicConfig
 
 CONFIGS = [random_config(random.Random(seed)) for seed in range(4)]
+HEARD = Heard(clip=(0.6, 0.8), vibe=(1.0, 0.0), level_db=-20.0, clipped=0.25, flatness=0.1)
 BARE_SCHEMA = 37 / NUM_RULES
 """34 labels, their order, their keys and the payload's keys."""
 ROW = json.loads((PROJECT_ROOT / "tiny/data/sft_sample.jsonl").read_text().splitlines()[0])
@@ -63,7 +65,9 @@ class StubAudio:
         if len(self.asked) == self.stop_at:
             raise KeyboardInterrupt
         return [
-            AudioResult(None, "the actor died") if vibe in self.unscored else AudioResult(score(config), None)
+            AudioResult(None, "the actor died")
+            if vibe in self.unscored
+            else AudioResult(score(config), None, HEARD)
             for vibe, config in zip(vibes, configs, strict=True)
         ]
 
@@ -98,17 +102,6 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def refused(words: list[object], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines with which a command that must be refused ends."""
-    capsys.readouterr()
-    assert run(["score", *map(str, words)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert all(line.startswith("vibesweep: ") for line in lines)
-    return [line.removeprefix("vibesweep: ") for line in lines]
-
-
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -134,11 +127,12 @@ def test_every_line_becomes_one_row(
         "line": 1, "vibe": "rain", "config_hash": config_hash(CONFIGS[0]),
         "format": 1.0, "schema": BARE_SCHEMA, "audio": score(CONFIGS[0]), "renderable": True,
         "reward": pytest.approx(0.2 + 0.3 * BARE_SCHEMA + 0.5 * score(CONFIGS[0])),
+        "similarity": 0.6, "level_db": -20.0, "clipped": 0.25, "flatness": 0.1,
         "unscored_reason": None, "scorer_id": "stub", "renderer_id": "silence",
     }  # fmt: skip
     assert titled["schema"] == BARE_SCHEMA + 2 / NUM_RULES  # the title has two rules
     assert (nothing["format"], nothing["schema"], nothing["audio"]) == (0.0, 0.0, None)
-    assert (nothing["renderable"], nothing["config_hash"]) == (False, None)
+    assert (nothing["renderable"], nothing["config_hash"], nothing["similarity"]) == (False, None, None)
     assert nothing["reward"] == pytest.approx(-0.5)
     assert (fenced["format"], fenced["schema"]) == (0.0, BARE_SCHEMA)
     assert (row["format"], row["schema"]) == (1.0, 1.0)
@@ -219,8 +213,8 @@ def test_scores_of_something_else_are_not_mixed_in(
     stop_at: int | None, pairs: Path, out: Path, audio: StubAudio, capsys: pytest.CaptureFixture[str]
 ) -> None:
     audio.stop_at = stop_at  # a finished file, and one in parts
-    words = [pairs, out, "--batch", "2"]
-    run(["score", *map(str, words)])
+    words = ["score", str(pairs), str(out), "--batch", "2"]
+    run(words)
     audio.scorer_id = "another"
     [line] = refused(words, capsys)
     assert "has scores of something else (scorer_id stub, not another); name another OUT" in line
@@ -230,7 +224,7 @@ def test_scores_of_something_else_are_not_mixed_in(
     assert re.search(r"\(input_sha256 \w{12}…, not \w{12}…\)", line)
     pairs.write_text("\n".join(LINES) + "\n")
     audio.stop_at = None
-    assert run(["score", *map(str, words)]) == 0
+    assert run(words) == 0
     assert len(rows(out)) == 6
 
 
@@ -245,7 +239,7 @@ def test_two_commands_cannot_write_one_file(
     original = audio.audio
 
     def meanwhile(vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
-        said.append(refused([pairs, out], capsys))
+        said.append(refused(["score", pairs, out], capsys))
         return original(vibes, configs)
 
     monkeypatch.setattr(audio, "audio", meanwhile)
@@ -286,7 +280,7 @@ def test_broken_lines_are_told_together_before_anything_is_scored(
     ]
     with pairs.open("ab") as file:
         file.write(b"\n".join(line if isinstance(line, bytes) else line.encode() for line, _ in broken))
-    lines = refused([pairs, out], capsys)
+    lines = refused(["score", pairs, out], capsys)
     for number, (line, (_, said)) in enumerate(zip(lines, broken, strict=True), start=len(LINES) + 1):
         assert line.startswith(f"{pairs} line {number}")
         assert said in line
@@ -299,7 +293,7 @@ def test_a_file_of_another_kind_is_told_in_few_lines(
     pairs: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pairs.write_text("no json\n" * 1_000)
-    lines = refused([pairs, out], capsys)
+    lines = refused(["score", pairs, out], capsys)
     assert len(lines) == 101
     assert lines[-1] == f"{pairs} has 900 more broken lines; check that it is the right file"
 
@@ -314,6 +308,8 @@ def test_a_file_of_another_kind_is_told_in_few_lines(
         (["PAIRS", "OUT", "--json"], "--json must be left out for a JSONL file"),
         (["PAIRS", "OUT", "--batch", "0"], "--batch"),
         (["PAIRS", "FOREIGN"], "holds no scores of this command"),
+        (["PAIRS", "OUT", "--clap", "630k-best.pt"], "^--clap: model must .* set backend to 'laion-clap'$"),
+        (["PAIRS", "OUT", "--clap-backend", "laion"], "--clap-backend"),
         (["nowhere.jsonl", "OUT"], "PAIRS must be an existing file"),
         (["EMPTY", "OUT"], "must have at least one pair"),
         (["CONFIG", "OUT", "--vibe", "v"], "OUT .* must be left out for one config"),
@@ -331,7 +327,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     names = {"PAIRS": pairs, "OUT": folder / "out.parquet", "EMPTY": folder / "empty.jsonl"}
     names |= {"CONFIG": folder / "config.json", "FOREIGN": folder / "foreign.parquet"}
     before = files(folder)
-    [line] = refused([names.get(word, word) for word in words], capsys)
+    [line] = refused(["score", *(names.get(word, word) for word in words)], capsys)
     assert re.search(message, line), line
     assert files(folder) == before
 
@@ -339,7 +335,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 KILLED = """
 import os, sys, time
 import rewards
-from rewards import AudioResult
+from rewards import AudioResult, Heard
 from vibesweep.cli import run
 
 class Slow:
