@@ -43,7 +43,7 @@ class SentinelConfig(FrozenModel):
     """Standard errors by which sound must be closer to its own vibe than to the others: the noise floor of
     that very evaluation. One config for every vibe has a margin of exactly 0 and never passes; random
     configs pass one time in six. More would catch more of these, and honest policies on few vibes: the
-    untrained tiny policy has a margin of 2.5 errors on 48 vibes."""
+    untrained tiny policy has a margin of 2.3 errors on 48 vibes."""
     min_distinct_share: Share | None = 0.25
     """Least share of distinct configs among those rendered."""
     silent_below_db: float = -60.0
