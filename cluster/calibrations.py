@@ -93,7 +93,7 @@ def calibration_key(
         base_model=config.base_model,
         max_completion_length=config.grpo.max_completion_length,
         training_scorer=_scorer_name(ScorerKey.of_reward(config.grpo.reward)),
-        evaluation_scorer=_scorer_name(ScorerKey(clap=objective.scorer)),
+        evaluation_scorer=" and ".join(map(_scorer_name, ScorerKey.of_evaluation(objective))),
         trial_device=machine.device(infra.gpus_per_trial),
         trial_threads=threads(infra.cpus_per_trial),
         scorer_device=machine.device(infra.gpus_per_trial if alone else resources.gpus_per_scorer),

@@ -55,11 +55,12 @@ def check_parts(sweep: SweepFile) -> None:
     check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
-    clap, evaluation = base.grpo.reward.clap, sweep.objective.scorer
+    clap, objective = base.grpo.reward.clap, sweep.objective
     backends = _values(sweep, "grpo.reward.clap.backend", clap.backend)
     for backend, model in product(backends, _values(sweep, "grpo.reward.clap.model", clap.model)):
         resolve_clap(backend, model)
-    resolve_clap(evaluation.backend, evaluation.model)
+    for judge in filter(None, (objective.scorer, objective.eval_clap)):
+        resolve_clap(judge.backend, judge.model)
     load_rows(data_path(sweep.data.train, "train"), base.data)
     held_out = data_path(sweep.data.held_out, "held_out")
     held_out_rows(load_rows(held_out, base.data), sweep.objective, held_out)
@@ -113,6 +114,8 @@ def steps_of_a_trial(sweep: SweepFile) -> int:
 
 def scorer_keys(sweep: SweepFile) -> list[ScorerKey]:
     """The scorers known before the first trial: of the evaluation, and of the base configuration."""
-    evaluation = ScorerKey(clap=sweep.objective.scorer)
+    keys = [*ScorerKey.of_evaluation(sweep.objective)]
     training = ScorerKey.of_reward(sweep.base_config().grpo.reward)
-    return [evaluation] if training in (None, evaluation) else [evaluation, training]
+    if training is not None and training not in keys:
+        keys.append(training)
+    return keys

@@ -14,6 +14,7 @@ from rewards import AudioResult, load_callable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from common.objective import ObjectiveConfig
     from rewards import AudioBackend
 
 __all__ = ["ScorerIds", "ScorerKey", "ScoringActor"]
@@ -25,6 +26,12 @@ class ScorerKey(FrozenModel):
     clap: ClapScorerConfig
     custom_scorer_path: str | None = None
     """`module:callable` that fills the audio slot instead of CLAP."""
+
+    @classmethod
+    def of_evaluation(cls, objective: ObjectiveConfig) -> tuple[ScorerKey, ...]:
+        """The sweep's frozen scorer, and behind it that of the second checkpoint where there is one."""
+        settings = (objective.scorer, objective.eval_clap_scorer)
+        return tuple(cls(clap=clap) for clap in settings if clap is not None)
 
     @classmethod
     def of_reward(cls, reward: RewardConfig) -> ScorerKey | None:

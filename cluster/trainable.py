@@ -105,7 +105,7 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         tensorboard=str(Path(task.directory) / "tensorboard" / record.trial_id),
     )
     check_suggestion(spec.params, spec.config_hash, spec.config)
-    evaluation = Scorer(_backend(ScorerKey(clap=task.objective.scorer), task))
+    evaluation = Scorer(*(_backend(key, task) for key in ScorerKey.of_evaluation(task.objective)))
     if record.kind == "random_configs":
         load_callable(task.code.random_configs)(spec, evaluation)
         return

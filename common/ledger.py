@@ -31,7 +31,16 @@ __all__ = [
 ]
 
 LEDGER_VERSION: Final = "2"
-_ADDED_BY_2: Final = ("similarity", "mismatched", "level_db", "clipped", "flatness", "music_config")
+_ADDED_BY_2: Final = (
+    "similarity",
+    "mismatched",
+    "level_db",
+    "clipped",
+    "flatness",
+    "music_config",
+    "eval_clap_similarity",
+    "eval_clap_id",
+)
 RowKind = Literal["trial", "untrained_policy", "random_configs"]
 """A trial, or which baseline."""
 Split = Literal["train", "held_out"]
@@ -98,6 +107,10 @@ class LedgerRow:
     """Spectral flatness of the sound, 0 (tone) to 1 (white noise)."""
     music_config: str | None = None
     """The config part as canonical JSON."""
+    eval_clap_similarity: float | None = None
+    """Cosine of the rendered sound and its vibe as the objective's `eval_clap` hears them."""
+    eval_clap_id: str | None = None
+    """The scorer's id of that second checkpoint; None where the sweep has none."""
 
 
 _TYPES: Final = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}

@@ -20,6 +20,7 @@ __all__ = [
     "FUSED_LAION_CHECKPOINTS",
     "LAION_CHECKPOINTS",
     "ClapBackendName",
+    "ClapModelConfig",
     "ClapScorerConfig",
     "Component",
     "RewardConfig",
@@ -103,12 +104,8 @@ class RewardWeights(FrozenModel):
         return (self.format_weight, self.schema_weight, self.audio_weight)
 
 
-class ClapScorerConfig(FrozenModel):
-    """The audio component: which sound, which CLAP model, in which fixed shapes.
-
-    The defaults score with the embedded tiny CLAP so that everything runs offline; real work names a
-    real checkpoint.
-    """
+class ClapModelConfig(FrozenModel):
+    """Which CLAP model listens, and the library that runs it."""
 
     backend: ClapBackendName = "transformers"
     """The library that runs the model. `laion-clap` is LAION's own, for its checkpoint files; it takes
@@ -116,6 +113,29 @@ class ClapScorerConfig(FrozenModel):
     model: str = "tiny"
     """With transformers: a key of CLAP_MODELS, a hub id, or a local folder of a `transformers.ClapModel`.
     With laion-clap: one of LAION_CHECKPOINTS, or the path of a checkpoint file."""
+
+    @model_validator(mode="after")
+    def _backend_can_run_the_model(self) -> Self:
+        if self.backend == "laion-clap" and self.model in CLAP_MODELS:
+            raise ValueError(
+                f"model must be a laion-clap checkpoint with backend 'laion-clap', got {self.model!r}, which "
+                f"transformers runs; take a path or one of {', '.join(LAION_CHECKPOINTS)}"
+            )
+        if self.backend == "transformers" and self.model in LAION_CHECKPOINTS:
+            raise ValueError(
+                f"model must be a transformers.ClapModel with backend 'transformers', got {self.model!r}; "
+                "set backend to 'laion-clap'"
+            )
+        return self
+
+
+class ClapScorerConfig(ClapModelConfig):
+    """The audio component: which sound, which CLAP model, in which fixed shapes.
+
+    The defaults score with the embedded tiny CLAP so that everything runs offline; real work names a
+    real checkpoint.
+    """
+
     renderer: ImportPath = "rewards.render:render"
     """`module:callable` with the signature of `rewards.render.render`."""
     seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
@@ -136,20 +156,6 @@ class ClapScorerConfig(FrozenModel):
     """Words for bad sound; being closer to them than the vibe itself is costs score."""
     device: str = "auto"
     """A torch device, or `auto`: CUDA where there is one, else the CPU."""
-
-    @model_validator(mode="after")
-    def _backend_can_run_the_model(self) -> Self:
-        if self.backend == "laion-clap" and self.model in CLAP_MODELS:
-            raise ValueError(
-                f"model must be a laion-clap checkpoint with backend 'laion-clap', got {self.model!r}, which "
-                f"transformers runs; take a path or one of {', '.join(LAION_CHECKPOINTS)}"
-            )
-        if self.backend == "transformers" and self.model in LAION_CHECKPOINTS:
-            raise ValueError(
-                f"model must be a transformers.ClapModel with backend 'transformers', got {self.model!r}; "
-                "set backend to 'laion-clap'"
-            )
-        return self
 
 
 class RewardConfig(FrozenModel):

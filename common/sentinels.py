@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from statistics import fmean, stdev
+from statistics import correlation, fmean, stdev
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import Field
@@ -21,13 +21,17 @@ from common.music_schema import CONFIG_LABELS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from common.ledger import LedgerRow
+
 __all__ = [
+    "Gains",
     "SentinelConfig",
     "SentinelRow",
     "Sentinels",
     "broken_margin",
     "broken_rules",
     "broken_variety",
+    "gains_of",
     "sentinels_of",
 ]
 
@@ -68,6 +72,7 @@ class SentinelRow(NamedTuple):
     clipped: float | None
     flatness: float | None
     music_config: str | None
+    eval_clap_similarity: float | None = None
 
 
 class Sentinels(NamedTuple):
@@ -84,6 +89,11 @@ class Sentinels(NamedTuple):
     silent_share: float | None
     clipped_share: float | None
     noise_share: float | None
+    eval_clap_similarity: float | None
+    """Mean cosine of a sound and its vibe, as the second checkpoint hears them."""
+    eval_clap_correlation: float | None
+    """Pearson correlation over the completions of what the scorer and the second checkpoint hear: how far
+    they agree on which sounds fit. None where one of them hears all alike."""
     field_entropy: Mapping[str, float]
     """Config field to the entropy of its labels in the rendered configs, as a share of the largest that so
     many labels and configs could have: 0 where all are the same."""
@@ -104,6 +114,7 @@ def sentinels_of(rows: Iterable[SentinelRow], config: SentinelConfig) -> Sentine
     rows = sorted(rows, key=lambda row: (row.prompt_id, row.music_config or ""))
     configs = [row.music_config for row in rows if row.music_config is not None]
     levels = [row.level_db for row in rows if row.level_db is not None]
+    again = [row.eval_clap_similarity for row in rows if row.eval_clap_similarity is not None]
     margin, error = _margin(rows)
     return Sentinels(
         num_heard=len(levels),
@@ -113,8 +124,47 @@ def sentinels_of(rows: Iterable[SentinelRow], config: SentinelConfig) -> Sentine
         silent_share=_share(level < config.silent_below_db for level in levels),
         clipped_share=_share(row.clipped > config.clipped_above for row in rows if row.clipped is not None),
         noise_share=_share(row.flatness > config.noise_above for row in rows if row.flatness is not None),
+        eval_clap_similarity=fmean(again) if again else None,
+        eval_clap_correlation=_correlation(rows),
         field_entropy=_entropies(configs),
     )
+
+
+class Gains(NamedTuple):
+    """How much closer sound came to its vibe by training, over completions that were rendered both times."""
+
+    clap: float
+    """Mean cosine after less that before, by the scorer."""
+    eval_clap: float
+    """The same by the second checkpoint, which no training could please. Where it falls behind the scorer's,
+    the policy learned what the scorer likes."""
+
+
+def gains_of(before: Iterable[LedgerRow], after: Iterable[LedgerRow]) -> Gains | None:
+    """What training changed, as both checkpoints hear it.
+
+    Args:
+        before: the evaluation of step 0.
+        after: a later evaluation of the same vibes.
+
+    Returns:
+        None where no completion was rendered and heard by both checkpoints both times.
+    """
+    known = {(row.prompt_id, row.sample): row for row in before}
+    pairs = [
+        (known[key], row)
+        for row in sorted(after, key=lambda row: (row.prompt_id, row.sample))
+        if (key := (row.prompt_id, row.sample)) in known
+    ]
+    clap, eval_clap = [], []
+    for first, last in pairs:
+        if first.similarity is None or last.similarity is None:
+            continue
+        if first.eval_clap_similarity is None or last.eval_clap_similarity is None:
+            continue
+        clap.append(last.similarity - first.similarity)
+        eval_clap.append(last.eval_clap_similarity - first.eval_clap_similarity)
+    return Gains(fmean(clap), fmean(eval_clap)) if clap else None
 
 
 def broken_rules(sentinels: Sentinels, config: SentinelConfig) -> tuple[str, ...]:
@@ -167,6 +217,18 @@ def _margin(rows: list[SentinelRow]) -> tuple[float | None, float | None]:
     if len(means) < 2:
         return None, None
     return fmean(means), stdev(means) / math.sqrt(len(means))
+
+
+def _correlation(rows: list[SentinelRow]) -> float | None:
+    ours, theirs = [], []
+    for row in rows:
+        if row.similarity is not None and row.eval_clap_similarity is not None:
+            ours.append(row.similarity)
+            theirs.append(row.eval_clap_similarity)
+    # Among equal values the rounding of their mean would correlate.
+    if len(set(ours)) < 2 or len(set(theirs)) < 2:
+        return None
+    return correlation(ours, theirs)
 
 
 def _share(flags: Iterable[bool]) -> float | None:

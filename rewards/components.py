@@ -57,6 +57,8 @@ class Components:
     """Why nothing could be scored."""
     heard: Heard | None = field(default=None, compare=False, repr=False)
     """What the scorer heard; None where nothing was rendered or the scorer does not say."""
+    heard_again: float | None = field(default=None, compare=False)
+    """Cosine of sound and vibe as a second checkpoint hears them; None where none listens or could."""
     config: MusicConfig | None = field(default=None, compare=False, repr=False)
     """The config that was rendered, or would have been."""
 

@@ -88,7 +88,10 @@ def smoke_sweep(sweep: SweepFile) -> Smoke:
         "seeds": sweep.seeds[:1],
         "resources": {"scorers": min(1, sweep.resources.scorers), "cpus_per_scorer": 0},
     }
+    if objective.eval_clap is not None:
+        changes.append("objective.eval_clap is dropped: the scorer is the only tiny CLAP")
     content["objective"] |= {
+        "eval_clap": None,
         "num_vibes": _VIBES,
         "samples": 1,
         "max_completion_length": min(objective.max_completion_length, _MAX_TOKENS),

@@ -29,7 +29,8 @@ def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         split: name if name == EMBEDDED_DATA else _absolute(name, folder)
         for split, name in content["data"].items()
     }
-    objective["scorer"]["model"] = _model(objective["scorer"]["model"], folder)
+    for clap in filter(None, (objective["scorer"], objective["eval_clap"])):
+        clap["model"] = _model(clap["model"], folder)
     for path in _MODEL_PATHS:
         if path in base:
             base[path] = _model(base[path], folder)

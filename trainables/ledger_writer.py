@@ -102,6 +102,8 @@ class LedgerWriter:
                 clipped=score.heard and score.heard.clipped,
                 flatness=score.heard and score.heard.flatness,
                 music_config=None if score.config is None else canonical_json(score.config),
+                eval_clap_similarity=score.heard_again,
+                eval_clap_id=scorer.second_id,
             )
             for completion, score, mismatched in zip(completions, components, others, strict=True)
         ]
@@ -109,6 +111,12 @@ class LedgerWriter:
     def write_held_out(self, step: int, rows: Sequence[LedgerRow]) -> None:
         """Write one evaluation."""
         write_part(self._part("held-out", step), rows)
+
+    def held_out(self, step: int) -> list[LedgerRow]:
+        """The rows of the evaluation at a step; none where it was not written."""
+        if not self.has_held_out(step):
+            return []
+        return [LedgerRow(**row) for row in pq.read_table(self._part("held-out", step)).to_pylist()]
 
     def has_held_out(self, step: int) -> bool:
         """Whether the evaluation at a step has been written."""

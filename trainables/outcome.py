@@ -12,6 +12,7 @@ from trainables.spec import TrialResult, TrialSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from common.sentinels import Gains
     from trainables.evaluation import Evaluation
 
 __all__ = ["recorded", "trial_result"]
@@ -38,7 +39,12 @@ def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
 
 
 def trial_result(
-    evaluation: Evaluation, *, steps: int, seconds: float, unscored_rollouts: int = 0
+    evaluation: Evaluation,
+    *,
+    steps: int,
+    seconds: float,
+    unscored_rollouts: int = 0,
+    gains: Gains | None = None,
 ) -> TrialResult:
     """The result whose numbers are those of the last evaluation."""
     return TrialResult(
@@ -49,6 +55,8 @@ def trial_result(
         seconds=seconds,
         unscored_share=evaluation.unscored_share,
         unscored_rollouts=unscored_rollouts,
+        clap_gain=gains and gains.clap,
+        eval_clap_gain=gains and gains.eval_clap,
     )
 
 
@@ -63,6 +71,8 @@ def _as_result(stored: ResultRecord) -> TrialResult:
         seconds=stored.seconds,
         unscored_share=stored.unscored_share,
         unscored_rollouts=stored.unscored_rollouts,
+        clap_gain=stored.clap_gain,
+        eval_clap_gain=stored.eval_clap_gain,
     )
 
 

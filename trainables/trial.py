@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import PrinterCallback, TrainerCallback
 
 from common.errors import TrialError
+from common.sentinels import gains_of
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
 from trainables.data import data_path, held_out_rows, load_rows
@@ -120,11 +121,13 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             unscored_rollouts = batch.num_unscored
             save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
         evaluation = watch.evaluate(policy, steps)
+        gains = gains_of(ledger.held_out(0), ledger.held_out(steps)) if spec.kind == "trial" else None
     return trial_result(
         evaluation,
         steps=steps,
         seconds=time.perf_counter() - started,
         unscored_rollouts=unscored_rollouts,
+        gains=gains,
     )
 
 

@@ -79,6 +79,7 @@ def test_a_ledger_of_another_version_is_refused(small_sweep: SweepWriter) -> Non
 def test_a_ledger_of_the_first_version_is_read_without_what_it_lacks(small_sweep: SweepWriter) -> None:
     today = load_sweep(small_sweep.directory).ledger
     later = ["similarity", "mismatched", "level_db", "clipped", "flatness", "music_config"]
+    later += ["eval_clap_similarity", "eval_clap_id"]
     for part in small_sweep.directory.glob("trials/*/ledger/held-out-000004.parquet"):
         table = pq.read_table(part).drop_columns(later)
         pq.write_table(table.replace_schema_metadata({"vibesweep.ledger_version": "1"}), part)

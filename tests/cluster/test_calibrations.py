@@ -68,6 +68,15 @@ def test_a_key_says_what_runs_where() -> None:
     assert key(**{"optimizer.learning_rate": 1e-3, "batch.batch_size": 32}) == key()
 
 
+def test_a_second_checkpoint_has_its_cost() -> None:
+    second = ObjectiveConfig.model_validate({"eval_clap": {"model": "larger-clap-music"}})
+    found = calibration_key(TrainingConfig(), second, Resources(), MACHINE)
+    assert found.evaluation_scorer == (
+        "transformers tiny rewards.render:render 10 s and "
+        "transformers larger-clap-music rewards.render:render 10 s"
+    )
+
+
 def test_without_scorers_the_trials_processor_scores() -> None:
     config = apply_overrides(TrainingConfig(), {"infra.gpus_per_trial": 1, "infra.cpus_per_trial": 4})
     alone = calibration_key(config, ObjectiveConfig(), Resources(scorers=0), MACHINE)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import fields
+from typing import Any, cast
 
 import pytest
 
+from common.ledger import LedgerRow
 from common.music_schema import CONFIG_LABELS, MusicConfig, canonical_json
 from common.random_configs import random_config
-from common.sentinels import SentinelConfig, SentinelRow, broken_rules, sentinels_of
+from common.sentinels import SentinelConfig, SentinelRow, broken_rules, gains_of, sentinels_of
 
 RULES = SentinelConfig()
 
@@ -103,10 +106,55 @@ def test_too_few_clips_are_not_judged() -> None:
 def test_what_nothing_was_heard_of_has_no_sentinels() -> None:
     nothing = SentinelRow("vibe", None, None, None, None, None, None)
     found = sentinels_of([nothing] * 40, RULES)
-    assert found[:-1] == (0, None, None, None, None, None, None)
+    assert found.num_heard == 0
+    assert set(found[1:-1]) == {None}
     assert found.field_entropy == {}
     assert found.mean_entropy is None
     assert broken_rules(found, RULES) == ()
+
+
+def test_the_second_checkpoint_is_averaged_and_compared_with_the_scorer() -> None:
+    # The scorer hears 0.4, 0.5, 0.6 and the second 0.1, 0.3, 0.2: deviations (-1, 0, 1) and (-1, 1, 0).
+    rows = [
+        row(vibe, margin=0.1 * (vibe + 1))._replace(eval_clap_similarity=second)
+        for vibe, second in enumerate((0.1, 0.3, 0.2))
+    ]
+    found = sentinels_of([*rows, row(9)], RULES)
+    assert found.eval_clap_similarity == pytest.approx(0.2)
+    assert found.eval_clap_correlation == pytest.approx(1 / 2)
+    alike = [one._replace(eval_clap_similarity=0.3) for one in rows]
+    assert sentinels_of(alike, RULES).eval_clap_correlation is None
+    assert sentinels_of([row(0)], RULES).eval_clap_similarity is None
+
+
+def ledger_row(vibe: int, clap: float | None, eval_clap: float | None) -> LedgerRow:
+    values = dict.fromkeys((field.name for field in fields(LedgerRow)), None) | {
+        "prompt_id": f"vibe-{vibe}",
+        "sample": 0,
+        "similarity": clap,
+        "eval_clap_similarity": eval_clap,
+    }
+    return LedgerRow(**cast("Any", values))
+
+
+def test_gains_are_paired_over_what_both_heard_both_times() -> None:
+    before = [
+        ledger_row(0, 0.1, 0.2),
+        ledger_row(1, 0.2, 0.2),
+        ledger_row(2, None, None),
+        ledger_row(3, 0, 0),
+    ]
+    after = [
+        ledger_row(1, 0.6, 0.1),
+        ledger_row(0, 0.3, 0.2),
+        ledger_row(2, 0.9, 0.9),
+        ledger_row(3, 0.9, None),
+    ]
+    # Vibes 0 and 1: the scorer hears 0.2 and 0.4 more, the second checkpoint 0 and 0.1 less.
+    gains = gains_of(before, after)
+    assert gains == pytest.approx((0.3, -0.05))
+    assert gains_of(reversed(before), reversed(after)) == gains
+    assert gains_of([], after) is None
 
 
 def test_entropy_is_a_share_of_what_labels_and_configs_allow() -> None:

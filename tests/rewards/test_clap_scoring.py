@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from common.music_schema import config_hash
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
+from rewards import Scorer, audio_backend
 from rewards.clap import ClapScorer
 from rewards.clap.cache import LruCache
 from rewards.clap.scoring import whole_windows
@@ -183,3 +185,17 @@ def test_what_was_heard_comes_with_the_score_and_from_the_cache_alike(random_cla
     assert first.level_db == pytest.approx(10 * math.log10(float(sound.square().mean())), abs=1e-4)
     assert 0 <= first.clipped <= 1
     assert 0 <= first.flatness <= 1
+
+
+def test_two_checkpoints_each_hear_for_themselves(random_clap: Path) -> None:
+    common = {"microbatch": 2, "device": "cpu"}
+    ours, other = (
+        ClapScorerConfig.model_validate(common | {"model": model}) for model in ("tiny", str(random_clap))
+    )
+    texts = [json.dumps({"config": config.model_dump()}) for config in CONFIGS[:3]]
+    both = Scorer(audio_backend("clap", ours, None), audio_backend("clap", other, None))
+    found = both.score(VIBES[:3], texts)
+    heard = [one for _, one in ClapScorer(other).hear(VIBES[:3], CONFIGS[:3])]
+    assert [one.heard_again for one in found] == [one.similarity for one in heard]
+    assert [one.audio for one in found] == ClapScorer(ours)(VIBES[:3], CONFIGS[:3])
+    assert both.second_id == ClapScorer(other).scorer_id

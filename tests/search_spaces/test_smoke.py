@@ -50,6 +50,12 @@ def test_another_backend_of_clap_gives_way_to_the_tiny_model() -> None:
         assert (clap.backend, clap.model) == ("transformers", "tiny")
 
 
+def test_a_second_checkpoint_is_not_tried_and_that_is_said() -> None:
+    small, changes = smoke(space={"lora.r": [4, 8]}, objective={"eval_clap": {"model": "larger-clap-music"}})
+    assert small.objective.eval_clap is None
+    assert "objective.eval_clap is dropped: the scorer is the only tiny CLAP" in changes
+
+
 def test_the_grid_of_several_axes_becomes_two_points_that_differ_in_each() -> None:
     small, changes = smoke(space={"lora.r": [4, 64], "grpo.loss_type": ["dapo", "grpo"]})
     first, second = enumerate_points(small).points

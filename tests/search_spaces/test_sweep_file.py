@@ -73,11 +73,13 @@ def test_local_models_are_found_from_the_files_folder_and_known_names_stay(tmp_p
     sweep = load(
         tmp_path,
         "name: x\nbase: {grpo.reward.clap.model: ./clap}\nspace: {base_model: [tiny, policy, own/er]}\n"
-        "objective: {scorer: {backend: laion-clap, model: clap.pt}}",
+        "objective: {scorer: {backend: laion-clap, model: clap.pt}, eval_clap: {model: ./clap}}",
     )
     assert sweep.space["base_model"] == GridAxis(grid=("tiny", str(tmp_path / "policy"), "own/er"))
     assert sweep.base["grpo.reward.clap.model"] == str(tmp_path / "clap")
     assert sweep.objective.scorer.model == str(tmp_path / "clap.pt")
+    assert sweep.objective.eval_clap is not None
+    assert sweep.objective.eval_clap.model == str(tmp_path / "clap")
 
 
 @pytest.mark.parametrize(

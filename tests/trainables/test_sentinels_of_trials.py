@@ -100,6 +100,58 @@ def test_tensorboard_has_every_sentinel(judged: Callable[..., TrialSpec]) -> Non
     assert [event.step for event in events.Scalars("sentinels/infeasible")] == [0, 2]
 
 
+class Improving(OneConfig):
+    """Scorer and second checkpoint: the first hears more from one evaluation to the next, the second less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second_id = "second"
+        self.evaluations = 0
+
+    def score(self, vibes: Sequence[str], completions: Sequence[str]) -> list[Components]:
+        self.evaluations += 1
+        sine = 0.1 * self.evaluations
+        heard = Heard((sine, (1 - sine**2) ** 0.5), (1.0, 0.0), -20.0, 0.0, 0.1)
+        return [
+            Components(
+                1.0, 1.0, 0.5, renderable=True, heard=heard,
+                heard_again=0.5 - 0.1 * self.evaluations + 0.01 * number, config=CONFIG,
+            )
+            for number in range(len(vibes))
+        ]  # fmt: skip
+
+
+def test_a_second_checkpoint_is_in_the_ledger_the_outcome_and_tensorboard(
+    judged: Callable[..., TrialSpec], read_ledger: ReadLedger
+) -> None:
+    spec = judged()
+    result = run_trial(spec, OneConfig(), Improving(), quiet)
+    # Evaluated at steps 0 and 2: cosines of 0.1 and 0.2, and 0.4 and 0.3 by the second, up to what varies.
+    assert (result.clap_gain, result.eval_clap_gain) == pytest.approx((0.1, -0.1))
+    assert run_trial(spec, OneConfig(), Improving(), quiet) == result
+    stored = ResultRecord.read(Path(spec.directory))
+    assert stored is not None
+    assert (stored.clap_gain, stored.eval_clap_gain) == (result.clap_gain, result.eval_clap_gain)
+    rows = read_ledger(spec.directory)
+    last = [row for key, row in rows.items() if (key.split, key.step) == ("held_out", 2)]
+    assert sorted(row["eval_clap_similarity"] for row in last) == pytest.approx(
+        [0.3, 0.31, 0.32, 0.33, 0.34, 0.35]
+    )
+    assert {row["eval_clap_id"] for row in last} == {"second"}
+    assert {row["eval_clap_similarity"] for key, row in rows.items() if key.split == "train"} == {None}
+    events = EventAccumulator(spec.tensorboard)
+    events.Reload()
+    curve = [event.value for event in events.Scalars("sentinels/eval_clap_similarity")]
+    assert curve == pytest.approx([0.425, 0.325])
+    # The scorer hears all alike, so there is nothing to correlate.
+    assert "sentinels/eval_clap_correlation" not in events.Tags()["scalars"]
+
+
+def test_without_a_second_checkpoint_there_are_no_gains(judged: Callable[..., TrialSpec]) -> None:
+    result = run_trial(judged(), OneConfig(), OneConfig(), quiet)
+    assert (result.clap_gain, result.eval_clap_gain) == (None, None)
+
+
 def test_an_infeasible_trial_ends_like_any_other(judged: Callable[..., TrialSpec]) -> None:
     spec = judged()
     run_trial(spec, OneConfig(), OneConfig(), quiet)
