@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 from analysis.arms import sort_into_arms
 from analysis.comparisons import against_untrained, tied_with_best
 from analysis.evaluations import held_out_evaluations, objective_cells
+from analysis.feasibility import judge, sentinel_rows
 from analysis.intervals import CONFIDENCE, mean_intervals
 from common.objective import ObjectiveConfig
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.sweep import Sweep
     from common.lineage import Change
     from common.reward_config import RewardWeights
+    from common.sentinels import Sentinels
 
 __all__ = ["RankedRow", "Ranking", "compute_ranking"]
 
@@ -57,6 +60,10 @@ class RankedRow:
     """Whether it is the best configuration, or cannot be told from it."""
     changes: tuple[Change, ...] = ()
     """How the configuration changed while it trained; label, params and hash are those it began with."""
+    infeasible: tuple[str, ...] = ()
+    """Rules of the sweep's sentinels that it breaks; such a configuration ranks below all others."""
+    sentinels: tuple[Sentinels, ...] = ()
+    """Of its last evaluations, one for each seed."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,18 @@ class Ranking:
     num_torn_files: int
     scorers: tuple[str, ...]
     """Scorer and renderer of the held-out rows; scores of two kinds cannot be compared."""
+    unscored_reasons: tuple[tuple[str, int], ...] = ()
+    """Why completions could not be scored, rollouts among them, and how many; the most frequent first."""
 
     @property
     def configurations(self) -> tuple[RankedRow, ...]:
         """The rows of trials, best first."""
         return tuple(row for row in self.rows if row.kind == "trial")
+
+    @property
+    def feasible(self) -> tuple[RankedRow, ...]:
+        """The configurations that break no rule of the sentinels, best first."""
+        return tuple(row for row in self.configurations if not row.infeasible)
 
     @property
     def num_compared(self) -> int:
@@ -111,14 +125,24 @@ def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ra
     intervals = dict(zip(trials, mean_intervals(scores, confidence=CONFIDENCE), strict=True))
     intervals |= zip(baselines, mean_intervals(of_baselines, confidence=CONFIDENCE), strict=True)
     differences = against_untrained(trials, baselines, objective)
-    arms.sort(key=lambda arm: (-intervals[arm].mean, arm.record.label))
+    rules = objective.sentinels
+    keys = [key for arm in arms for key in arm.evaluations.keys]
+    sentinels = sentinel_rows(sweep.ledger, keys)
+    judged = {arm: judge(arm, sentinels, rules) for arm in arms}
+    arms.sort(key=lambda arm: (bool(judged[arm].reasons), -intervals[arm].mean, arm.record.label))
     best = next((arm for arm in arms if arm.kind == "trial"), None)
-    tied = tied_with_best(best, trials, objective) if best else set()
+    # Among the infeasible only where there is nothing else.
+    peers = [arm for arm in trials if not judged[arm].reasons] or trials
+    tied = tied_with_best(best, peers, objective) if best else set()
     return Ranking(
         sweep=sweep.name,
         objective=objective,
         rows=tuple(
-            _row(rank, arm, intervals[arm], differences.get(arm), tied=arm in tied)
+            replace(
+                _row(rank, arm, intervals[arm], differences.get(arm), tied=arm in tied),
+                infeasible=judged[arm].reasons,
+                sentinels=judged[arm].sentinels,
+            )
             for rank, arm in enumerate(arms, start=1)
         ),
         unranked=tuple(unranked),
@@ -127,6 +151,7 @@ def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ra
         num_stopped=sum(trial.was_stopped for trial in sweep.trials),
         num_torn_files=len(sweep.torn_files),
         scorers=_scorers(sweep),
+        unscored_reasons=_unscored_reasons(sweep),
     )
 
 
@@ -152,6 +177,11 @@ def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None,
         tied_with_best=tied,
         changes=arm.changes,
     )
+
+
+def _unscored_reasons(sweep: Sweep) -> tuple[tuple[str, int], ...]:
+    reasons = Counter(reason for reason in sweep.ledger["unscored_reason"].to_pylist() if reason is not None)
+    return tuple(sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def _scorers(sweep: Sweep) -> tuple[str, ...]:

@@ -20,8 +20,9 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
 
     `diff_…` compares a trial with its untrained policy, paired by vibe and sample; `low` and `high` are
     corrected for the number of configurations compared, those that end in `_single` are not. The
-    validity part and the audio part make up `diff_mean`. A value that does not exist is null. A row with a
-    `lineage` changed while it trained: its label, params and hash are those it began with, and
+    validity part and the audio part make up `diff_mean`. A value that does not exist is null. `infeasible`
+    lists the sentinels' rules that a configuration breaks; such rows come last, whatever their objective. A
+    row with a `lineage` changed while it trained: its label, params and hash are those it began with, and
     `params_after` of the last entry are those it ended with.
     """
     return {
@@ -35,6 +36,7 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
         "rows": [_row(row) for row in ranking.rows],
         "best_vs_untrained": _best_vs_untrained(ranking),
         "num_stopped": ranking.num_stopped,
+        "unscored_reasons": dict(ranking.unscored_reasons),
         "unranked": [entry._asdict() for entry in ranking.unranked],
         "summary": summary(ranking),
         "warnings": warnings(ranking),
@@ -72,6 +74,10 @@ def _row(row: RankedRow) -> dict[str, Any]:
         "rendered": row.rendered,
         "audio_over_valid": row.audio_over_valid,
         "tied_with_best": row.tied_with_best,
+        "infeasible": list(row.infeasible),
+        "sentinels": [
+            one._asdict() | {"seed": seed} for seed, one in zip(row.seeds, row.sentinels, strict=True)
+        ],
         "config_hash": row.config_hash,
         "lineage": [change.model_dump(mode="json", exclude={"config"}) for change in row.changes],
         **_difference(row),

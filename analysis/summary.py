@@ -43,8 +43,9 @@ def summary(ranking: Ranking) -> list[str]:
     if not ranking.configurations:
         return ["No configuration has a finished trial, so there is nothing to rank yet."]
     best, *others = ranking.configurations
+    head = "No configuration is feasible (see below). Highest" if best.infeasible else "Best configuration"
     sentences = [
-        f"Best configuration: {short_name(best)}, with objective {plus_minus(best.objective)} "
+        f"{head}: {short_name(best)}, with objective {plus_minus(best.objective)} "
         f"over {_count(len(best.seeds), 'seed')} and {_count(best.num_vibes, 'held-out vibe')}."
     ]
     if best.difference:
@@ -53,8 +54,9 @@ def summary(ranking: Ranking) -> list[str]:
     if tied:
         named = ", ".join(tied[:3]) + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
         sentences.append(f"Cannot be told from the best (≈): {named}. More seeds or vibes would tell.")
-    elif others:
-        sentences.append("It is better than every other configuration by more than noise.")
+    elif peers := [row for row in others if bool(row.infeasible) == bool(best.infeasible)]:
+        feasible = "feasible " if len(peers) < len(others) else ""
+        sentences.append(f"It is better than every other {feasible}configuration by more than noise.")
     return sentences
 
 
@@ -89,6 +91,11 @@ def warnings(ranking: Ranking) -> list[str]:
             "One seed per configuration: the intervals say what other vibes would give, not what another "
             "training seed would. List more `seeds` in the sweep file."
         )
+    found += [
+        f"Infeasible, and ranked below the others: {short_name(row)}, because {'; '.join(row.infeasible)}."
+        for row in configurations
+        if row.infeasible
+    ]
     if len(ranking.scorers) > 1:
         found.append(f"Scores of different scorers cannot be compared: {'; '.join(ranking.scorers)}.")
     if changed := sum(bool(row.changes) for row in configurations):
@@ -112,6 +119,14 @@ def warnings(ranking: Ranking) -> list[str]:
     }
     if counts := [_count(number, noun) for noun, number in left_out.items() if number]:
         found.append(f"Left out: {', '.join(counts)}.")
+    if ranking.unscored_reasons:
+        (reason, count), *others = ranking.unscored_reasons
+        more = f", and {_count(len(others), 'other reason')}" if others else ""
+        total = sum(number for _, number in ranking.unscored_reasons)
+        found.append(
+            f"Without a score, rollouts included: {_count(total, 'completion')}; {count} of them because: "
+            f"{reason}{more}."
+        )
     return found
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from common.errors import UserError, first_problem
-from common.ledger import LEDGER_SCHEMA, LEDGER_VERSION
+from common.ledger import LEDGER_SCHEMA, as_current
 from common.lineage import LineageRecord
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
 from search_spaces.sweep_record import SWEEP_RECORD, SweepRecord
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from common.objective import ObjectiveConfig
 
 __all__ = ["StoredTrial", "Sweep", "load_sweep"]
-
-_VERSION_KEY: Final = b"vibesweep.ledger_version"
 
 R = TypeVar("R", TrialRecord, ResultRecord | None, LineageRecord)
 
@@ -149,10 +147,7 @@ def _read_part(path: Path, torn: list[Path]) -> pa.Table | None:
     except (pa.ArrowInvalid, OSError):
         torn.append(path)
         return None
-    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
-    if version != LEDGER_VERSION:
-        raise UserError(
-            f"{path}: ledger version must be {LEDGER_VERSION}, got {version}; "
-            "rank it with the version that ran it"
-        )
-    return table.select(LEDGER_SCHEMA.names)
+    try:
+        return as_current(table)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; rank it with the version that ran it") from error

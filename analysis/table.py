@@ -53,7 +53,7 @@ def _cells(row: RankedRow, *, tied: bool) -> tuple[Text, ...]:
         difference = Text(plus_minus(total, signed=True), style=color)
     of_started = f"/{len(row.seeds) + row.num_failed}" if row.num_failed else ""
     return (
-        Text(f"{'≈' if tied else ''}{row.rank}"),
+        Text(f"{'!' if row.infeasible else '≈' if tied else ''}{row.rank}"),
         Text(short_name(row)),
         Text(plus_minus(row.objective)),
         difference,
@@ -66,8 +66,13 @@ def _cells(row: RankedRow, *, tied: bool) -> tuple[Text, ...]:
 def _legend(ranking: Ranking) -> str:
     """How to read the columns."""
     at_once = f"; all {ranking.num_compared} hold at once" if ranking.num_compared > 1 else ""
+    marked = " !: infeasible, its score is not to be trusted." if _any_infeasible(ranking) else ""
     return (
         f"±: half of a 95 % interval. vs untrained: paired by vibe{at_once}. valid: share of whole "
         "contract-valid payloads. audio: mean audio score of the completions that can be rendered; "
-        f"in the objective the others count as {ranking.objective.audio_floor:g}."
+        f"in the objective the others count as {ranking.objective.audio_floor:g}.{marked}"
     )
+
+
+def _any_infeasible(ranking: Ranking) -> bool:
+    return len(ranking.feasible) < len(ranking.configurations)

@@ -18,6 +18,7 @@ from benchmarks.timing import median_seconds
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
 from rewards.clap import ClapScorer
+from rewards.clap.transformers_backend import TransformersClap
 from rewards.render import render
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     scorer = ClapScorer(ClapScorerConfig(model=args.model, device=args.device))
     clap, size = scorer.clap, scorer.config.microbatch
+    assert isinstance(clap, TransformersClap), "the default backend"
     rng = random.Random(0)
 
     def fresh(count: int) -> list[MusicConfig]:
@@ -54,7 +56,7 @@ def main() -> None:
         f"microbatch {size})"
     )
 
-    rate = clap.log_mel.sample_rate
+    rate = clap.sample_rate
     windows = render(fresh(size), seconds=10.0, sample_rate=rate, device=clap.device).mean(dim=1)
     with torch.inference_mode():
         log_mels = clap.log_mel(windows)

@@ -114,10 +114,10 @@ def _measured(
     resources = sweep.resources
     alone = resources.scorers == 0
     gpus = config.infra.gpus_per_trial if alone else resources.gpus_per_scorer
-    evaluation = ScorerKey(clap=sweep.objective.scorer)
+    evaluation = ScorerKey.of_evaluation(sweep.objective)
     training = ScorerKey.of_reward(config.grpo.reward)
     scorers: dict[str, _Scorer] = {}
-    for scorer in dict.fromkeys((evaluation, training)):
+    for scorer in dict.fromkeys((*evaluation, training)):
         if scorer is not None:
             progress(f"one batch of the scorer {scorer.custom_scorer_path or scorer.clap.model}")
             text = scorer.model_dump_json()
@@ -133,7 +133,7 @@ def _measured(
         learn_s=trial.learn_s,
         score_s=scorers[training.model_dump_json()].score_s if training else 0.0,
         evaluation_generate_s=trial.evaluation_generate_s,
-        evaluation_score_s=scorers[evaluation.model_dump_json()].score_s,
+        evaluation_score_s=sum(scorers[scorer.model_dump_json()].score_s for scorer in evaluation),
         scorer_start_s=max(scorer.start_s for scorer in scorers.values()),
     )
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
@@ -13,9 +10,11 @@ from pydantic import Field, ValidationError
 from cluster.scoring.keys import ScorerKey
 from common.errors import UserError
 from common.model import FrozenModel
+from common.user_cache import user_cache_file, write_user_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from cluster.machine import Machine
     from common.objective import ObjectiveConfig
@@ -94,7 +93,7 @@ def calibration_key(
         base_model=config.base_model,
         max_completion_length=config.grpo.max_completion_length,
         training_scorer=_scorer_name(ScorerKey.of_reward(config.grpo.reward)),
-        evaluation_scorer=_scorer_name(ScorerKey(clap=objective.scorer)),
+        evaluation_scorer=" and ".join(map(_scorer_name, ScorerKey.of_evaluation(objective))),
         trial_device=machine.device(infra.gpus_per_trial),
         trial_threads=threads(infra.cpus_per_trial),
         scorer_device=machine.device(infra.gpus_per_trial if alone else resources.gpus_per_scorer),
@@ -107,7 +106,8 @@ def _scorer_name(key: ScorerKey | None) -> str:
         return NO_SCORER
     if key.custom_scorer_path is not None:
         return f"custom:{key.custom_scorer_path}"
-    return f"{key.clap.model} {key.clap.renderer} {key.clap.seconds:g} s"
+    clap = key.clap
+    return f"{clap.backend} {clap.model} {clap.renderer} {clap.seconds:g} s"
 
 
 def calibration_for(key: CalibrationKey, known: Iterable[Calibration]) -> Calibration | None:
@@ -138,8 +138,7 @@ def calibration_for(key: CalibrationKey, known: Iterable[Calibration]) -> Calibr
 
 def calibrations_file() -> Path:
     """`vibesweep/calibrations.json` in the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(cache) / "vibesweep" / "calibrations.json"
+    return user_cache_file("calibrations.json")
 
 
 def read_calibrations(path: Path) -> tuple[Calibration, ...]:
@@ -166,13 +165,4 @@ def store_calibrations(path: Path, new: Sequence[Calibration]) -> None:
     """
     merged = {c.key.model_dump_json(): c for c in (*read_calibrations(path), *new)}
     store = _Store(calibrations=tuple(merged.values()))
-    unfinished = path.with_suffix(f".tmp{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps(store.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"calibrations must be stored in a folder that can be written, got {path.parent} "
-            f"({error.strerror}); set XDG_CACHE_HOME"
-        ) from error
+    write_user_cache(path, store.model_dump_json(indent=2) + "\n", what="calibrations")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from cluster.samplers import check_sampler
 from cluster.schedulers import check_scheduler
 from cluster.scoring.keys import ScorerKey
+from common.clap_checkpoints import resolve_clap
 from common.errors import UserError
 from common.records import TrialRecord
-from common.reward_config import CLAP_MODELS
 from common.training_config import BASE_MODELS, resolve_model
 from search_spaces.axes import GridAxis
 from search_spaces.designs import enumerate_points
@@ -54,15 +55,18 @@ def check_parts(sweep: SweepFile) -> None:
     check_scheduler(sweep)
     for model in _values(sweep, "base_model", base.base_model):
         resolve_model(model, BASE_MODELS)
-    for model in _values(sweep, "grpo.reward.clap.model", base.grpo.reward.clap.model):
-        resolve_model(model, CLAP_MODELS)
-    resolve_model(sweep.objective.scorer.model, CLAP_MODELS)
+    clap, objective = base.grpo.reward.clap, sweep.objective
+    backends = _values(sweep, "grpo.reward.clap.backend", clap.backend)
+    for backend, model in product(backends, _values(sweep, "grpo.reward.clap.model", clap.model)):
+        resolve_clap(backend, model)
+    for judge in filter(None, (objective.scorer, objective.eval_clap)):
+        resolve_clap(judge.backend, judge.model)
     load_rows(data_path(sweep.data.train, "train"), base.data)
     held_out = data_path(sweep.data.held_out, "held_out")
     held_out_rows(load_rows(held_out, base.data), sweep.objective, held_out)
 
 
-def _values(sweep: SweepFile, path: str, base: str) -> Iterable[str]:
+def _values(sweep: SweepFile, path: str, base: str) -> Iterable[Any]:
     """What a setting may be in this sweep."""
     axis = sweep.space.get(path)
     return axis.grid if isinstance(axis, GridAxis) else (base,)
@@ -110,6 +114,8 @@ def steps_of_a_trial(sweep: SweepFile) -> int:
 
 def scorer_keys(sweep: SweepFile) -> list[ScorerKey]:
     """The scorers known before the first trial: of the evaluation, and of the base configuration."""
-    evaluation = ScorerKey(clap=sweep.objective.scorer)
+    keys = [*ScorerKey.of_evaluation(sweep.objective)]
     training = ScorerKey.of_reward(sweep.base_config().grpo.reward)
-    return [evaluation] if training in (None, evaluation) else [evaluation, training]
+    if training is not None and training not in keys:
+        keys.append(training)
+    return keys

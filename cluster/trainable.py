@@ -102,7 +102,8 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         tensorboard=str(Path(task.directory) / "tensorboard" / record.trial_id),
     )
     check_suggestion(spec.params, spec.config_hash, spec.config)
-    evaluation = Scorer(_backend(ScorerKey(clap=task.objective.scorer), spec.trial_id, task))
+    keys = ScorerKey.of_evaluation(task.objective)
+    evaluation = Scorer(*(_backend(key, spec.trial_id, task) for key in keys))
     if record.kind == "random_configs":
         load_callable(task.code.random_configs)(spec, evaluation)
         return

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,15 +40,25 @@ class ClusterError(RuntimeError):
     """The cluster could not do what the sweep needs."""
 
 
+_LONGEST = 200
+"""Characters of a key or a value that an error shows."""
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
 def first_problem(error: ValidationError) -> str:
-    """The first problem of a pydantic error as `path: rule, got value` on one line."""
-    problem = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in problem["loc"])
+    """The first problem of a pydantic error as `path: rule, got value`, in one short line."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    path = ".".join(_short(str(part)) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         message = "unknown key; remove it or correct its spelling"
     elif problem["type"] == "missing":
         message = "missing; add it"  # its input is the whole object around it
     elif "got" not in message:
-        message = f"{message}, got {problem['input']!r}"
+        message = f"{message}, got {_SHORT.repr(problem['input'])}"
     return f"{path}: {message}" if path else message

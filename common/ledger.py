@@ -18,12 +18,34 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["KEY", "LEDGER_SCHEMA", "LEDGER_VERSION", "TIMINGS", "LedgerRow", "RowKind", "Split", "write_part"]
+__all__ = [
+    "KEY",
+    "LEDGER_SCHEMA",
+    "LEDGER_VERSION",
+    "TIMINGS",
+    "LedgerRow",
+    "RowKind",
+    "Split",
+    "as_current",
+    "write_part",
+]
 
-LEDGER_VERSION: Final = "1"
+LEDGER_VERSION: Final = "2"
+_ADDED_BY_2: Final = (
+    "similarity",
+    "mismatched",
+    "level_db",
+    "clipped",
+    "flatness",
+    "music_config",
+    "eval_clap_similarity",
+    "eval_clap_id",
+)
 RowKind = Literal["trial", "untrained_policy", "random_configs"]
 """A trial, or which baseline."""
 Split = Literal["train", "held_out"]
+
+_VERSION_KEY: Final = b"vibesweep.ledger_version"
 
 KEY: Final = ("trial_id", "step", "split", "prompt_id", "sample")
 TIMINGS: Final = ("generate_s", "score_s")
@@ -72,6 +94,23 @@ class LedgerRow:
     """Hash of the rendered system prompt."""
     off_policy_depth: int
     """Optimizer steps taken on one batch of rollouts."""
+    similarity: float | None = None
+    """Cosine of the rendered sound and its vibe. From here on: None where nothing was rendered, or a scorer
+    does not say what it heard, or version 1 wrote the row."""
+    mismatched: float | None = None
+    """Mean cosine of the rendered sound and the other vibes of its evaluation; None for rollouts."""
+    level_db: float | None = None
+    """RMS of the rendered sound in dB of full scale."""
+    clipped: float | None = None
+    """Share of the sound's samples at full scale."""
+    flatness: float | None = None
+    """Spectral flatness of the sound, 0 (tone) to 1 (white noise)."""
+    music_config: str | None = None
+    """The config part as canonical JSON."""
+    eval_clap_similarity: float | None = None
+    """Cosine of the rendered sound and its vibe as the objective's `eval_clap` hears them."""
+    eval_clap_id: str | None = None
+    """The scorer's id of that second checkpoint; None where the sweep has none."""
 
 
 _TYPES: Final = {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
@@ -83,8 +122,24 @@ def _arrow_type(annotation: str) -> pa.DataType:
 
 LEDGER_SCHEMA: Final = pa.schema(
     [pa.field(f.name, _arrow_type(str(f.type)), nullable="None" in str(f.type)) for f in fields(LedgerRow)],
-    metadata={"vibesweep.ledger_version": LEDGER_VERSION},
+    metadata={_VERSION_KEY: LEDGER_VERSION.encode()},
 )
+
+
+def as_current(table: pa.Table) -> pa.Table:
+    """A part as this version writes it; columns that came later are null.
+
+    Raises:
+        ValueError: it is of no version that is known.
+    """
+    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
+    if version not in (LEDGER_VERSION, "1"):
+        raise ValueError(f"ledger version must be 1 to {LEDGER_VERSION}, got {version}")
+    if version == "1":
+        for name in _ADDED_BY_2:
+            empty = pa.nulls(table.num_rows, LEDGER_SCHEMA.field(name).type)
+            table = table.append_column(LEDGER_SCHEMA.field(name), empty)
+    return table.select(LEDGER_SCHEMA.names).cast(LEDGER_SCHEMA)
 
 
 def write_part(path: Path, rows: Sequence[LedgerRow]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from common.model import FrozenModel
-from common.reward_config import AUDIO_FLOOR, ClapScorerConfig, RewardWeights
+from common.reward_config import AUDIO_FLOOR, ClapModelConfig, ClapScorerConfig, RewardWeights
+from common.sentinels import SentinelConfig
 
 __all__ = ["OBJECTIVE_NAME", "ObjectiveConfig", "objective_value"]
 
@@ -40,8 +41,30 @@ class ObjectiveConfig(FrozenModel):
     """Seed of the decoding noise; each (vibe, sample) has its own stream, the same for every trial."""
     scorer: ClapScorerConfig = ClapScorerConfig()
     """The frozen evaluation scorer, whatever the trials are trained with."""
+    eval_clap: ClapModelConfig | None = None
+    """A second checkpoint that hears every evaluated completion too, and counts for nothing: what pleases the
+    scorer alone does not move it. None: none listens."""
     max_unscored_share: Annotated[float, Field(ge=0, le=1)] = 0.02
     """Share of unscored evaluations above which the trial fails."""
+    sentinels: SentinelConfig = SentinelConfig()
+    """What an evaluation must keep so that its trial is ranked among the others."""
+
+    @property
+    def eval_clap_scorer(self) -> ClapScorerConfig | None:
+        """The scorer of `eval_clap`: it hears the same sound, rendered as for `scorer`."""
+        if self.eval_clap is None:
+            return None
+        return ClapScorerConfig.model_validate(self.scorer.model_dump() | self.eval_clap.model_dump())
+
+    @model_validator(mode="after")
+    def _two_checkpoints_are_two(self) -> Self:
+        scorer = self.scorer
+        if self.eval_clap == ClapModelConfig(backend=scorer.backend, model=scorer.model):
+            raise ValueError(
+                f"eval_clap must be another checkpoint than scorer, got {scorer.model!r} for both; it would "
+                "only repeat what the scorer says"
+            )
+        return self
 
     @field_validator("metric", mode="before")
     @classmethod

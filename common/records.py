@@ -71,6 +71,13 @@ class ResultRecord(FrozenModel):
     audio_over_valid: float | None = None
     """Mean audio component of the renderable held-out completions."""
     unscored_share: float = 0.0
+    """Of the completions of the last evaluation."""
+    unscored_rollouts: int = 0
+    """Rollouts of the whole trial that could not be scored; the ledger has each one's reason."""
+    clap_gain: float | None = None
+    """Mean cosine of sound and vibe at the end less that before training; None without `eval_clap`."""
+    eval_clap_gain: float | None = None
+    """The same as the objective's `eval_clap` hears it."""
     steps: int = 0
     """Optimizer steps taken; of a stopped trial, at its last evaluation."""
     seconds: float = 0.0

@@ -17,6 +17,10 @@ __all__ = [
     "AUDIO_FLOOR",
     "CLAP_MODELS",
     "COMPONENTS",
+    "FUSED_LAION_CHECKPOINTS",
+    "LAION_CHECKPOINTS",
+    "ClapBackendName",
+    "ClapModelConfig",
     "ClapScorerConfig",
     "Component",
     "RewardConfig",
@@ -37,6 +41,21 @@ CLAP_MODELS: Final[dict[str, str]] = {
     "larger-clap-music": "laion/larger_clap_music",
 }
 """Short names of CLAP checkpoints; a value below `tiny/` is a folder of this project."""
+
+LAION_CHECKPOINTS: Final[tuple[str, ...]] = (
+    "630k-best.pt",
+    "630k-audioset-best.pt",
+    "music_audioset_epoch_15_esc_90.14.pt",
+    "music_speech_epoch_15_esc_89.25.pt",
+    "music_speech_audioset_epoch_15_esc_89.98.pt",
+)
+"""The unfused checkpoint files that LAION publishes for laion-clap."""
+
+FUSED_LAION_CHECKPOINTS: Final[tuple[str, ...]] = ("630k-fusion-best.pt", "630k-audioset-fusion-best.pt")
+"""The fused ones beside them, which are refused."""
+
+ClapBackendName = Literal["transformers", "laion-clap"]
+"""The library that runs a CLAP model."""
 
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """`module:callable`."""
@@ -85,15 +104,38 @@ class RewardWeights(FrozenModel):
         return (self.format_weight, self.schema_weight, self.audio_weight)
 
 
-class ClapScorerConfig(FrozenModel):
+class ClapModelConfig(FrozenModel):
+    """Which CLAP model listens, and the library that runs it."""
+
+    backend: ClapBackendName = "transformers"
+    """The library that runs the model. `laion-clap` is LAION's own, for its checkpoint files; it takes
+    `pip install 'vibesweep[laion-clap]'`."""
+    model: str = "tiny"
+    """With transformers: a key of CLAP_MODELS, a hub id, or a local folder of a `transformers.ClapModel`.
+    With laion-clap: one of LAION_CHECKPOINTS, or the path of a checkpoint file."""
+
+    @model_validator(mode="after")
+    def _backend_can_run_the_model(self) -> Self:
+        if self.backend == "laion-clap" and self.model in CLAP_MODELS:
+            raise ValueError(
+                f"model must be a laion-clap checkpoint with backend 'laion-clap', got {self.model!r}, which "
+                f"transformers runs; take a path or one of {', '.join(LAION_CHECKPOINTS)}"
+            )
+        if self.backend == "transformers" and self.model in LAION_CHECKPOINTS:
+            raise ValueError(
+                f"model must be a transformers.ClapModel with backend 'transformers', got {self.model!r}; "
+                "set backend to 'laion-clap'"
+            )
+        return self
+
+
+class ClapScorerConfig(ClapModelConfig):
     """The audio component: which sound, which CLAP model, in which fixed shapes.
 
     The defaults score with the embedded tiny CLAP so that everything runs offline; real work names a
     real checkpoint.
     """
 
-    model: str = "tiny"
-    """A key of CLAP_MODELS, a hub id, or a local folder of a `transformers.ClapModel`."""
     renderer: ImportPath = "rewards.render:render"
     """`module:callable` with the signature of `rewards.render.render`."""
     seconds: Annotated[float, Field(gt=0, le=60)] = 10.0

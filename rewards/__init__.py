@@ -4,17 +4,18 @@ Importing this room loads neither torch nor transformers; `rewards.render` and `
 """
 
 from rewards.backends import InProcessBackend, audio_backend
-from rewards.components import AudioBackend, AudioResult, Components
+from rewards.components import AudioBackend, AudioResult, Components, Heard
 from rewards.plugins import load_callable
 from rewards.schema import renderable_config, schema_score
 from rewards.scorer import Scorer
-from rewards.text import first_json_object
+from rewards.text import first_json_object, strict_json
 from rewards.weighting import weighted_reward
 
 __all__ = [
     "AudioBackend",
     "AudioResult",
     "Components",
+    "Heard",
     "InProcessBackend",
     "Scorer",
     "audio_backend",
@@ -22,5 +23,6 @@ __all__ = [
     "load_callable",
     "renderable_config",
     "schema_score",
+    "strict_json",
     "weighted_reward",
 ]

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from common.errors import RewardError, UserError
-from rewards.components import AudioResult
+from rewards.components import AudioResult, HearingScorer
 from rewards.plugins import load_callable
 
 if TYPE_CHECKING:
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
     from common.music_schema import MusicConfig
     from common.reward_config import ClapScorerConfig, ScorerProtocol
-    from rewards.components import AudioBackend
+    from rewards.components import AudioBackend, Heard
 
 __all__ = ["InProcessBackend", "audio_backend", "load_callable"]
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 2
+_MOST_FAILURES = 32
+"""Failed calls after which the rest of a batch is given up. Finding one broken config among 128 takes 7 of
+them; whoever has more than four has too many for its trial anyway."""
 
 
 class InProcessBackend:
@@ -34,37 +37,49 @@ class InProcessBackend:
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         """Score [B] configs for their [B] vibes.
 
-        A call that raises is made once more; if it raises again, all B are unscored with its reason. A score
-        that is not finite is unscored at once: the same config would give it again.
+        A call that raises is made once more. If it raises again, its halves are scored by themselves, and so
+        on: what one config breaks is unscored with the reason, and costs the others nothing. A score that is
+        not finite is unscored at once: the same config would give it again.
         """
-        if not configs:
-            return []
-        try:
-            scores = self._scores(vibes, configs)
-        except Exception as error:
-            _LOG.exception("scoring %d configs failed %d times", len(configs), _ATTEMPTS)
-            reason = f"scorer {self.scorer_id} failed {_ATTEMPTS} times: {_one_line(error)}"
-            return [AudioResult(None, reason)] * len(configs)
+        results: list[AudioResult | None] = [None] * len(configs)
+        failures = 0
+        # (positions, failed calls that they took part in), the first ones on top
+        pieces = [(range(len(configs)), 0)] if configs else []
+        while pieces:
+            places, tries = pieces.pop()
+            try:
+                scored = self._call([vibes[p] for p in places], [configs[p] for p in places])
+            except Exception as error:
+                failures, tries = failures + 1, tries + 1
+                middle = len(places) // 2
+                if tries < _ATTEMPTS:
+                    _LOG.warning("scoring %d configs failed, trying again: %s", len(places), _one_line(error))
+                    pieces.append((places, tries))
+                    continue
+                if middle and failures < _MOST_FAILURES and not isinstance(error, RewardError):
+                    pieces += [(places[middle:], tries), (places[:middle], tries)]
+                    continue
+                _LOG.exception("scoring %d configs failed %d times", len(places), tries)
+                reason = f"scorer {self.scorer_id} failed {tries} times: {_one_line(error)}"
+                scored = [AudioResult(None, reason)] * len(places)
+            for place, result in zip(places, scored, strict=True):
+                results[place] = result
+        return [result for result in results if result is not None]
+
+    def _call(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
+        scores: list[tuple[float, Heard | None]]
+        if isinstance(self._scorer, HearingScorer):
+            scores = [*self._scorer.hear(vibes, configs)]
+        else:
+            scores = [(float(score), None) for score in self._scorer(vibes, configs)]
+        if len(scores) != len(configs):
+            raise RewardError(f"{len(scores)} scores came back for {len(configs)} configs")
         return [
-            AudioResult(score, None)
+            AudioResult(score, None, heard)
             if math.isfinite(score)
             else AudioResult(None, f"scorer {self.scorer_id} gave a score that is not finite: {score}")
-            for score in scores
+            for score, heard in scores
         ]
-
-    def _scores(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                scores = [float(score) for score in self._scorer(vibes, configs)]
-                if len(scores) != len(configs):
-                    raise RewardError(f"{len(scores)} scores came back for {len(configs)} configs")
-            except Exception as error:
-                if attempt == _ATTEMPTS:
-                    raise
-                _LOG.warning("scoring %d configs failed, trying again: %s", len(configs), _one_line(error))
-            else:
-                return scores
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def audio_backend(

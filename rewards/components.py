@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+from rewards.embeddings import cosine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.music_schema import MusicConfig
+    from rewards.embeddings import Embedding
 
-__all__ = ["AudioBackend", "AudioResult", "Components"]
+__all__ = ["AudioBackend", "AudioResult", "Components", "Heard", "HearingScorer"]
+
+
+class Heard(NamedTuple):
+    """What a scorer heard of one clip, beside its score; sentinels are computed from it."""
+
+    clip: Embedding
+    """Of the sound."""
+    vibe: Embedding
+    """Of the text that it was scored for."""
+    level_db: float
+    """RMS in dB of full scale."""
+    clipped: float
+    """Share of samples at full scale."""
+    flatness: float
+    """Spectral flatness, 0 to 1."""
+
+    @property
+    def similarity(self) -> float:
+        """Cosine of the sound and the text that it was scored for."""
+        return cosine(self.clip, self.vibe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +55,12 @@ class Components:
     """Whether the config part is a valid `MusicConfig`; None where no audio was asked for."""
     unscored: str | None = None
     """Why nothing could be scored."""
+    heard: Heard | None = field(default=None, compare=False, repr=False)
+    """What the scorer heard; None where nothing was rendered or the scorer does not say."""
+    heard_again: float | None = field(default=None, compare=False)
+    """Cosine of sound and vibe as a second checkpoint hears them; None where none listens or could."""
+    config: MusicConfig | None = field(default=None, compare=False, repr=False)
+    """The config that was rendered, or would have been."""
 
     @classmethod
     def missing(cls, reason: str) -> Components:
@@ -44,6 +73,17 @@ class AudioResult(NamedTuple):
 
     score: float | None
     reason: str | None
+    heard: Heard | None = None
+    """What was heard, where the scorer says it."""
+
+
+@runtime_checkable
+class HearingScorer(Protocol):
+    """A scorer that also says what it heard."""
+
+    def hear(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[tuple[float, Heard]]:
+        """Score [B] configs for their [B] vibes."""
+        ...
 
 
 class AudioBackend(Protocol):

@@ -30,6 +30,7 @@ _MAX_TOKENS: Final = 112
 _REPLACED: Final[Mapping[str, Any]] = {
     "base_model": "tiny",
     "max_steps": _STEPS,
+    "grpo.reward.clap.backend": "transformers",
     "grpo.reward.clap.model": "tiny",
     "grpo.reward.clap.device": "auto",
     "logging.wandb_project": None,
@@ -87,11 +88,15 @@ def smoke_sweep(sweep: SweepFile) -> Smoke:
         "seeds": sweep.seeds[:1],
         "resources": {"scorers": min(1, sweep.resources.scorers), "cpus_per_scorer": 0},
     }
+    if objective.eval_clap is not None:
+        changes.append("objective.eval_clap is dropped: the scorer is the only tiny CLAP")
     content["objective"] |= {
+        "eval_clap": None,
         "num_vibes": _VIBES,
         "samples": 1,
         "max_completion_length": min(objective.max_completion_length, _MAX_TOKENS),
-        "scorer": objective.scorer.model_dump() | {"model": "tiny", "device": "auto"},
+        "scorer": objective.scorer.model_dump()
+        | {"backend": "transformers", "model": "tiny", "device": "auto"},
     }
     if sweep.scheduler.type != "none":
         content["scheduler"] |= {"eval_steps": 1, "grace_steps": 1}

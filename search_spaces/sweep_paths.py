@@ -29,7 +29,8 @@ def anchored(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         split: name if name == EMBEDDED_DATA else _absolute(name, folder)
         for split, name in content["data"].items()
     }
-    objective["scorer"]["model"] = _model(objective["scorer"]["model"], folder)
+    for clap in filter(None, (objective["scorer"], objective["eval_clap"])):
+        clap["model"] = _model(clap["model"], folder)
     for path in _MODEL_PATHS:
         if path in base:
             base[path] = _model(base[path], folder)
@@ -47,8 +48,8 @@ def _absolute(name: str, folder: Path) -> str:
 
 
 def _model(name: Any, folder: Path) -> Any:
-    """A model's name; a local folder's is made absolute, a known or hub name stays."""
+    """A model's name; a local folder's or file's is made absolute, a known or hub name stays."""
     if not isinstance(name, str) or name in BASE_MODELS or name in CLAP_MODELS:
         return name
     local = folder / Path(name).expanduser()
-    return str(local.resolve()) if name.startswith((".", "~")) or local.is_dir() else name
+    return str(local.resolve()) if name.startswith((".", "~")) or local.exists() else name

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from common.errors import TrialError
 from common.objective import objective_value
+from common.sentinels import SentinelRow, Sentinels, broken_rules, sentinels_of
 from trainables.ledger_writer import Completion
 from trainables.sampling import sample_completions, stream_seed
 
@@ -41,6 +42,9 @@ class Evaluation(NamedTuple):
     audio_over_valid: float | None
     """Mean audio component of the completions whose config can be rendered; None where none can."""
     unscored_share: float
+    sentinels: Sentinels
+    infeasible: tuple[str, ...]
+    """Rules of the sentinels that it breaks."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,10 @@ def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluati
         raise TrialError(
             f"step {rows[0].step}: the held-out objective is {objective_mean}; a component is not finite"
         )
+    sentinels = sentinels_of(
+        [SentinelRow(*(getattr(row, name) for name in SentinelRow._fields)) for row in rows],
+        objective.sentinels,
+    )
     return Evaluation(
         objective=objective_mean,
         format=fmean(formats),
@@ -131,4 +139,6 @@ def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluati
         validity=sum(f == 1 and s == 1 for f, s in zip(formats, schemas, strict=True)) / len(scored),
         audio_over_valid=fmean(heard) if heard else None,
         unscored_share=share,
+        sentinels=sentinels,
+        infeasible=broken_rules(sentinels, objective.sentinels),
     )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow.parquet as pq
 
 from common.ledger import LedgerRow, Split, write_part
+from common.music_schema import canonical_json
 from common.prompt_registry import prompt_hash
+from trainables.vibe_control import mismatched_similarities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +65,11 @@ class LedgerWriter:
             scorer: what scored them.
         """
         spec = self._spec
+        heard = [score.heard for score in components]
+        # Rollouts of one batch share a few vibes; only an evaluation has the same ones every time.
+        others: Sequence[float | None] = [None] * len(components)
+        if split == "held_out":
+            others = mismatched_similarities([completion.vibe for completion in completions], heard)
         return [
             LedgerRow(
                 sweep=spec.sweep,
@@ -89,13 +96,27 @@ class LedgerWriter:
                 renderer_id=scorer.renderer_id,
                 prompt_hash=self._prompt_hash,
                 off_policy_depth=spec.config.off_policy_depth,
+                similarity=score.heard and score.heard.similarity,
+                mismatched=mismatched,
+                level_db=score.heard and score.heard.level_db,
+                clipped=score.heard and score.heard.clipped,
+                flatness=score.heard and score.heard.flatness,
+                music_config=None if score.config is None else canonical_json(score.config),
+                eval_clap_similarity=score.heard_again,
+                eval_clap_id=scorer.second_id,
             )
-            for completion, score in zip(completions, components, strict=True)
+            for completion, score, mismatched in zip(completions, components, others, strict=True)
         ]
 
     def write_held_out(self, step: int, rows: Sequence[LedgerRow]) -> None:
         """Write one evaluation."""
         write_part(self._part("held-out", step), rows)
+
+    def held_out(self, step: int) -> list[LedgerRow]:
+        """The rows of the evaluation at a step; none where it was not written."""
+        if not self.has_held_out(step):
+            return []
+        return [LedgerRow(**row) for row in pq.read_table(self._part("held-out", step)).to_pylist()]
 
     def has_held_out(self, step: int) -> bool:
         """Whether the evaluation at a step has been written."""

@@ -12,6 +12,7 @@ from trainables.spec import TrialResult, TrialSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from common.sentinels import Gains
     from trainables.evaluation import Evaluation
 
 __all__ = ["recorded", "trial_result"]
@@ -37,7 +38,14 @@ def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
     return result
 
 
-def trial_result(evaluation: Evaluation, *, steps: int, seconds: float) -> TrialResult:
+def trial_result(
+    evaluation: Evaluation,
+    *,
+    steps: int,
+    seconds: float,
+    unscored_rollouts: int = 0,
+    gains: Gains | None = None,
+) -> TrialResult:
     """The result whose numbers are those of the last evaluation."""
     return TrialResult(
         objective=evaluation.objective,
@@ -46,6 +54,9 @@ def trial_result(evaluation: Evaluation, *, steps: int, seconds: float) -> Trial
         steps=steps,
         seconds=seconds,
         unscored_share=evaluation.unscored_share,
+        unscored_rollouts=unscored_rollouts,
+        clap_gain=gains and gains.clap,
+        eval_clap_gain=gains and gains.eval_clap,
     )
 
 
@@ -59,6 +70,9 @@ def _as_result(stored: ResultRecord) -> TrialResult:
         steps=stored.steps,
         seconds=stored.seconds,
         unscored_share=stored.unscored_share,
+        unscored_rollouts=stored.unscored_rollouts,
+        clap_gain=stored.clap_gain,
+        eval_clap_gain=stored.eval_clap_gain,
     )
 
 

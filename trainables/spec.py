@@ -68,6 +68,13 @@ class TrialResult(NamedTuple):
     seconds: float
     """Wall-clock seconds since this process took up the trial."""
     unscored_share: float
+    """Of the completions of that evaluation."""
+    unscored_rollouts: int = 0
+    """Rollouts of the whole trial that could not be scored, and taught nothing."""
+    clap_gain: float | None = None
+    """Mean cosine of sound and vibe at the end less that before training; None without `eval_clap`."""
+    eval_clap_gain: float | None = None
+    """The same as the objective's `eval_clap` hears it."""
 
 
 Report = Callable[[Progress], None]

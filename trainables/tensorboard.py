@@ -68,10 +68,24 @@ class TrialCurves:
             self._writer.add_scalar("train/off_policy_depth", self._depth, step)
 
     def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
-        """One held-out evaluation: the objective and its parts."""
-        for name, value in evaluation._asdict().items():
+        """One held-out evaluation: the objective and its parts, and the sentinels."""
+        sentinels = evaluation.sentinels
+        curves = {
+            f"held_out/{name}": value
+            for name, value in evaluation._asdict().items()
+            if name not in ("sentinels", "infeasible")
+        }
+        curves |= {
+            f"sentinels/{name}": value
+            for name, value in sentinels._asdict().items()
+            if name != "field_entropy"
+        }
+        curves |= {f"entropy/{name}": value for name, value in sentinels.field_entropy.items()}
+        curves["sentinels/mean_entropy"] = sentinels.mean_entropy
+        curves["sentinels/infeasible"] = float(bool(evaluation.infeasible))
+        for tag, value in curves.items():
             if value is not None:
-                self._writer.add_scalar(f"held_out/{name}", value, step)
+                self._writer.add_scalar(tag, value, step)
         self._writer.flush()
 
 

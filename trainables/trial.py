@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import PrinterCallback, TrainerCallback
 
+from common.errors import TrialError
+from common.sentinels import gains_of
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
 from trainables.data import data_path, held_out_rows, load_rows
@@ -81,6 +83,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
+    unscored_rollouts = 0
     with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
         watch = _Watch(
             held_out,
@@ -115,9 +118,17 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
                 # The trainer would take one more step before it saw that there is none left.
                 restore_adapter(trainer.model, checkpoint.path)
             ledger.write_rollouts(steps)
+            unscored_rollouts = batch.num_unscored
             save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
         evaluation = watch.evaluate(policy, steps)
-    return trial_result(evaluation, steps=steps, seconds=time.perf_counter() - started)
+        gains = gains_of(ledger.held_out(0), ledger.held_out(steps)) if spec.kind == "trial" else None
+    return trial_result(
+        evaluation,
+        steps=steps,
+        seconds=time.perf_counter() - started,
+        unscored_rollouts=unscored_rollouts,
+        gains=gains,
+    )
 
 
 def _trainer(
@@ -169,6 +180,10 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._objective_step = step
         self._curves.add_evaluation(step, evaluation)
         self._tell(step)
+        if step > 0 and evaluation.infeasible and self._held_out.objective.sentinels.stop:
+            raise TrialError(
+                f"step {step}: stopped by objective.sentinels, because {'; '.join(evaluation.infeasible)}"
+            )
         return evaluation
 
     def on_step_end(

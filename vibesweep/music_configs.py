@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
 from common.errors import BrokenLinesError, UserError, first_problem
 from common.music_schema import MusicConfig
+from rewards import strict_json
 from vibesweep.options import existing_file, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["NumberedConfig", "read_music_config", "read_music_configs"]
+__all__ = ["NumberedConfig", "config_in", "read_music_config", "read_music_configs"]
 
 
 class NumberedConfig(NamedTuple):
@@ -31,7 +31,7 @@ def read_music_config(path: Path) -> MusicConfig:
         UserError: no such file, not JSON, or no valid config.
     """
     try:
-        return _as_config(read_json(path, "CONFIG"))
+        return config_in(read_json(path, "CONFIG"))
     except ValidationError as error:
         raise UserError(f"{path}: {first_problem(error)}") from error
 
@@ -52,7 +52,7 @@ def read_music_configs(path: Path) -> list[NumberedConfig]:
         if not line.strip():
             continue
         try:
-            configs.append(NumberedConfig(number, _as_config(json.loads(line))))
+            configs.append(NumberedConfig(number, config_in(strict_json(line))))
         except ValidationError as error:  # a ValueError too, so before it
             problems.append(f"{path} line {number}: {first_problem(error)}")
         except (ValueError, RecursionError) as error:
@@ -64,12 +64,17 @@ def read_music_configs(path: Path) -> list[NumberedConfig]:
     return configs
 
 
-def _as_config(value: Any) -> MusicConfig:
-    """The config in a row of data, in a payload, or as it is."""
+def config_in(value: Any) -> MusicConfig:
+    """The config in a row of data, in a payload, or as it is.
+
+    Raises:
+        pydantic.ValidationError: it is no valid config.
+        ValueError, RecursionError: a row's payload is text and no JSON.
+    """
     if isinstance(value, dict) and "config_payload" in value:
         value = value["config_payload"]
         if isinstance(value, str):
-            value = json.loads(value)
+            value = strict_json(value)
     if isinstance(value, dict) and "config" in value:
         value = value["config"]
     return MusicConfig.model_validate(value)

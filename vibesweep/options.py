@@ -44,6 +44,8 @@ def read_json(path: Path, what: str) -> Any:
         raise UserError(
             f"{what} {path} must be JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits; nested too deep
+        raise UserError(f"{what} {path} must be JSON: {error}") from error
 
 
 def training_config(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search_spaces import load_sweep_file
+from vibesweep.detection import planned_detection
 from vibesweep.options import with_seeds
 from vibesweep.plan_text import plan_json, print_plan
 
@@ -37,11 +38,13 @@ def plan(
     ] = None,
 ) -> None:
     """Show what a sweep would run, what is left out and why, and what it costs; nothing is run."""
-    made = make_plan(with_seeds(load_sweep_file(file), seeds), calibrate=calibrate, cpus=cpus, gpus=gpus)
+    sweep = with_seeds(load_sweep_file(file), seeds)
+    made = make_plan(sweep, calibrate=calibrate, cpus=cpus, gpus=gpus)
+    detection = planned_detection(sweep, num_compared=made.num_points)
     if as_json:
-        print(json.dumps(plan_json(made), indent=2))
+        print(json.dumps(plan_json(made, detection), indent=2))
     else:
-        print_plan(made, file)
+        print_plan(made, file, detection)
 
 
 def make_plan(

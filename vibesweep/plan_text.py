@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cluster.cost import Split
     from cluster.sweep_plan import SweepPlan
     from search_spaces import Axis
+    from vibesweep.detection import Detection
 
 __all__ = ["plan_json", "print_plan"]
 
@@ -26,8 +27,8 @@ _PIPE_COLUMNS: Final = 110
 """A pipe has no width; these hold the table."""
 
 
-def plan_json(plan: SweepPlan) -> dict[str, Any]:
-    """The plan as one JSON object."""
+def plan_json(plan: SweepPlan, detection: Detection | None) -> dict[str, Any]:
+    """The plan, and what the sweep can detect, as one JSON object."""
     cost, trial = plan.cost, plan.cost.trial
     return {
         "name": plan.name,
@@ -64,6 +65,7 @@ def plan_json(plan: SweepPlan) -> dict[str, Any]:
             "best": _split_json(cost.best),
             "splits": [_split_json(one) for one in cost.splits],
         },
+        "smallest_detectable": None if detection is None else detection._asdict(),
         "budget": {
             line.name: {"limit": line.limit, "planned": line.planned, "status": line.status}
             for line in plan.budget
@@ -75,12 +77,13 @@ def _split_json(split: Split | None) -> dict[str, Any] | None:
     return None if split is None else split._asdict() | {"hours": split.hours}
 
 
-def print_plan(plan: SweepPlan, file: Path) -> None:
+def print_plan(plan: SweepPlan, file: Path, detection: Detection | None) -> None:
     """Print a plan for people.
 
     Args:
         plan: what to print.
         file: the sweep file, for the command that finds out the cost.
+        detection: what the sweep can tell from noise; None where its noise was not measured.
     """
     width = None if sys.stdout.isatty() else _PIPE_COLUMNS
     # Labels are the user's text, and may have brackets.
@@ -101,6 +104,7 @@ def print_plan(plan: SweepPlan, file: Path) -> None:
     _list(console, "invalid", [f"{_params(one.params)}: {one.reason}" for one in plan.invalid])
     _list(console, "warnings", list(plan.warnings))
     _print_cost(console, plan, file)
+    console.print(f"detects      {_detects(detection, file)}", soft_wrap=True)
     for line in plan.budget:
         planned = "unknown" if line.planned is None else f"{line.planned:.4g}"
         verdict = {"over": ": over, `sweep run` needs --force", "within": ": within"}.get(line.status, "")
@@ -177,6 +181,16 @@ def _print_cost(console: Console, plan: SweepPlan, file: Path) -> None:
         f"at once, {_duration(cost.best.wall_s)} (scorers: time; {others})",
         soft_wrap=True,
     )
+
+
+def _detects(detection: Detection | None, file: Path) -> str:
+    if detection is None:
+        return f"unknown: measure the noise with `vibesweep noise-floor {file}`"
+    counts = f"{_count(detection.seeds, 'seed')}, {_count(detection.vibes, 'vibe')}"
+    if detection.num_compared > 1:
+        counts += f", the best of {detection.num_compared}"
+    missing = "" if detection.covers_seeds else "; training seeds were not measured, and make it larger"
+    return f"differences from {detection.difference:.3f} between two configurations ({counts}){missing}"
 
 
 def _list(console: Console, title: str, lines: list[str]) -> None:

@@ -13,7 +13,8 @@ from common.model import FrozenModel
 from common.music_schema import MusicConfig, config_hash
 from common.records import write_text_atomically
 from vibesweep.music_configs import NumberedConfig, read_music_config, read_music_configs
-from vibesweep.sound_files import sound_progress, write_sound
+from vibesweep.progress import progress
+from vibesweep.sound_files import write_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -147,7 +148,7 @@ def _claim(folder: Path, paths: Iterable[Path], settings: RenderSettings) -> Non
 
 
 def _write(clips: dict[Path, MusicConfig], settings: RenderSettings) -> None:
-    with sound_progress(settings.seconds * len(clips)) as advance:
+    with progress(settings.seconds * len(clips), "s of sound") as advance:
         sounds = _sounds(list(clips.values()), settings)
         for path, blocks in zip(clips, sounds, strict=True):
             write_sound(path, blocks, settings.sample_rate, advance)

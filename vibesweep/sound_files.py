@@ -1,22 +1,18 @@
-"""Writing sound files whole or not at all, and the bar that shows how far a rendering is."""
+"""Writing sound files whole or not at all."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from common.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import torch
 
-__all__ = ["sound_progress", "write_sound"]
+__all__ = ["write_sound"]
 
 
 def write_sound(
@@ -48,24 +44,3 @@ def write_sound(
         raise UserError(f"OUTPUT must be writable, got {str(path)!r}: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def sound_progress(seconds: float) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr, if that is a terminal, over so many seconds of sound.
-
-    Yields:
-        To be called with the seconds of sound that were made since the last call.
-    """
-    console = Console(stderr=True)
-    bar = Progress(
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} s of sound"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("render", total=seconds)
-        yield lambda made_s: bar.advance(task, made_s)

@@ -124,9 +124,9 @@ class ScoringDispatcher:
             )
         except (RewardError, WorkerLostError) as error:
             raise ClusterError(f"a scorer cannot score: {error}") from error
-        for ((score, reason),) in answers:
-            if score is None:
-                raise ClusterError(f"a scorer cannot score a valid config: {reason}")
+        for (answer,) in answers:
+            if answer.score is None:
+                raise ClusterError(f"a scorer cannot score a valid config: {answer.reason}")
 
     async def report(self) -> PoolReport:
         """How the pool is doing."""

@@ -1,7 +1,7 @@
-"""The audio component through `transformers.ClapModel`: front end, checkpoint, scorer."""
+"""The audio component: CLAP behind one protocol, its front end, the scorer."""
 
 from rewards.clap.frontend import LogMel
-from rewards.clap.model import ClapCheckpoint, load_clap, pick_device
+from rewards.clap.model import ClapBackend, load_clap, pick_device
 from rewards.clap.scoring import ClapScorer
 
-__all__ = ["ClapCheckpoint", "ClapScorer", "LogMel", "load_clap", "pick_device"]
+__all__ = ["ClapBackend", "ClapScorer", "LogMel", "load_clap", "pick_device"]

@@ -6,7 +6,7 @@ import hashlib
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,21 +14,30 @@ from torch import Tensor
 from common.music_schema import config_hash
 from rewards.clap.cache import LruCache
 from rewards.clap.model import load_clap, pick_device
+from rewards.components import Heard
+from rewards.embeddings import cosine, normalized
 from rewards.plugins import load_callable
+from rewards.sound_checks import SoundMeasures, measure_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from common.music_schema import MusicConfig
     from common.reward_config import ClapScorerConfig
+    from rewards.embeddings import Embedding
 
 __all__ = ["ClapScorer"]
 
+_READ_CHARACTERS: Final = 16_384
+"""Of a text: a model reads 77 tokens, and the longest of RoBERTa's have 128 bytes. To tokenize 10 MB takes
+2 GB and half a minute."""
 _CACHED_TEXTS: Final = 4096
 _CACHED_CLIPS: Final = 16_384  # of 512 floats for LAION's models: 32 MiB
 
-Embedding = tuple[float, ...]
-"""A unit vector as Python floats: its cosines are summed exactly, on any machine, in any batch."""
+
+class _Clip(NamedTuple):
+    embedding: Embedding
+    sound: SoundMeasures
 
 
 class ClapScorer:
@@ -49,20 +58,20 @@ class ClapScorer:
             UserError: the checkpoint, the renderer or the device cannot be used.
         """
         self.config = config
-        self.clap = load_clap(config.model, pick_device(config.device))
+        self.clap = load_clap(config.model, pick_device(config.device), config.backend)
         self._render: Callable[..., Tensor] = load_callable(config.renderer)
         self._texts: LruCache[Embedding] = LruCache(_CACHED_TEXTS)
-        self._clips: LruCache[Embedding] = LruCache(_CACHED_CLIPS)
-        self._bad = _normalized(
+        self._clips: LruCache[_Clip] = LruCache(_CACHED_CLIPS)
+        self._bad = normalized(
             [math.fsum(axis) for axis in zip(*map(self.embed_text, config.bad_sounds), strict=True)]
         )
 
     @property
     def scorer_id(self) -> str:
-        """The checkpoint's name, and a hash of its weights and of the settings that move a score."""
+        """Backend and name of the checkpoint, and a hash of its weights and of what else moves a score."""
         settings = (self.clap.weights_hash, self.config.microbatch, *self.config.bad_sounds)
         digest = hashlib.sha256("|".join(map(str, settings)).encode()).hexdigest()[:8]
-        return f"clap:{Path(self.config.model).name}:{digest}"
+        return f"clap:{self.config.backend}:{Path(self.config.model).name}:{digest}"
 
     @property
     def renderer_id(self) -> str:
@@ -74,16 +83,23 @@ class ClapScorer:
 
     def __call__(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
         """Score [B] configs for their [B] vibes; each score is in [-3, 1]."""
+        return [score for score, _ in self.hear(vibes, configs)]
+
+    def hear(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[tuple[float, Heard]]:
+        """The scores, and what was heard."""
         scores = []
-        for vibe, clip in zip(map(self.embed_text, vibes), self.embed_configs(configs), strict=True):
-            worse = _cosine(clip, self._bad) - _cosine(vibe, self._bad)
-            scores.append(_cosine(clip, vibe) - max(0.0, worse))
+        for vibe, (clip, sound) in zip(map(self.embed_text, vibes), self._heard(configs), strict=True):
+            worse = cosine(clip, self._bad) - cosine(vibe, self._bad)
+            scores.append((cosine(clip, vibe) - max(0.0, worse), Heard(clip, vibe, *sound)))
         return scores
 
     def embed_configs(self, configs: Sequence[MusicConfig]) -> list[Embedding]:
         """Unit embeddings of the configs' sound, rendered where they are not cached."""
+        return [clip.embedding for clip in self._heard(configs)]
+
+    def _heard(self, configs: Sequence[MusicConfig]) -> list[_Clip]:
         keys = [config_hash(config) for config in configs]
-        found: dict[str, Embedding | None] = {key: self._clips.get(key) for key in keys}
+        found: dict[str, _Clip | None] = {key: self._clips.get(key) for key in keys}
         wanted = {key: config for key, config in zip(keys, configs, strict=True) if found[key] is None}
         queue = list(wanted.items())
         for start in range(0, len(queue), self.config.microbatch):
@@ -94,27 +110,30 @@ class ClapScorer:
                 self._clips.put(key, clip)
         return [known for key in keys if (known := found[key]) is not None]
 
-    def _listen(self, configs: Sequence[MusicConfig]) -> list[Embedding]:
-        """Embeddings of at most `microbatch` configs, computed in the full shape."""
+    def _listen(self, configs: Sequence[MusicConfig]) -> list[_Clip]:
+        """Embeddings and measures of at most `microbatch` configs, computed in the full shape."""
         padded = [*configs, *[configs[-1]] * (self.config.microbatch - len(configs))]
         with torch.inference_mode():
             audio = self._render(
                 padded,
                 seconds=self.config.seconds,
-                sample_rate=self.clap.log_mel.sample_rate,
+                sample_rate=self.clap.sample_rate,
                 device=self.clap.device,
                 seed=self.config.render_seed,
             )
-            windows = whole_windows(audio.mean(dim=1), self.clap.log_mel.window_samples)
+            windows = whole_windows(audio.mean(dim=1), self.clap.window_samples)
             heard = [self.clap.embed_windows(window).cpu().double() for window in windows]
+            sounds = measure_sound(audio, self.clap.sample_rate)[: len(configs)]
         mean = torch.stack(heard).mean(dim=0)
-        return [_normalized(row) for row in mean[: len(configs)].tolist()]
+        rows = mean[: len(configs)].tolist()
+        return [_Clip(normalized(row), sound) for row, sound in zip(rows, sounds, strict=True)]
 
     def embed_text(self, text: str) -> Embedding:
-        """Unit embedding of a text."""
+        """Unit embedding of a text, read as `_readable` says."""
+        text = _readable(text)
         embedding = self._texts.get(text)
         if embedding is None:
-            embedding = _normalized(self.clap.embed_text(text).cpu().double().tolist())
+            embedding = normalized(self.clap.embed_text(text).cpu().double().tolist())
             self._texts.put(text, embedding)
         return embedding
 
@@ -134,12 +153,10 @@ def whole_windows(audio: Tensor, window: int) -> list[Tensor]:
     return [audio[:, start : start + window] for start in starts]
 
 
-def _normalized(vector: Sequence[float]) -> Embedding:
-    length = math.sqrt(math.fsum(x * x for x in vector))
-    return tuple(x / length for x in vector)
+def _readable(text: str) -> str:
+    """What a tokenizer can take of any text, and as much as a model reads of it.
 
-
-def _cosine(one: Embedding, other: Embedding) -> float:
-    """Cosine of two unit vectors; `fsum` rounds once, so the order of the axes cannot move it."""
-    cosine = math.fsum(a * b for a, b in zip(one, other, strict=True))
-    return cosine / max(1.0, abs(cosine))  # never beyond 1 by a rounding, and NaN stays NaN
+    Half of a surrogate pair is none of Unicode's characters: it becomes U+FFFD, where a tokenizer would raise
+    and cost the whole batch its scores.
+    """
+    return text[:_READ_CHARACTERS].encode("utf-16", "surrogatepass").decode("utf-16", "replace")

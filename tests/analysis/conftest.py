@@ -45,6 +45,7 @@ class SweepWriter:
         params: Mapping[str, Any] | None = None,
         base_model: str = "tiny",
         scorer_id: str = "clap",
+        heard: Callable[[int], Mapping[str, Any]] = lambda vibe: {},
     ) -> Path:
         """Store one trial and return its folder.
 
@@ -52,6 +53,7 @@ class SweepWriter:
             label: names the configuration; trials with equal labels are its seeds.
             steps: evaluated step to completions, one for each vibe or a list of samples.
             status: how it ended; None while it runs.
+            heard: a vibe's index to what was heard of its completions, as columns of the ledger.
         """
         trial_id = f"{label}-s{seed}".replace(" ", "_")
         folder = self.directory / "trials" / trial_id
@@ -89,6 +91,7 @@ class SweepWriter:
                     renderer_id="torch",
                     prompt_hash="prompt",
                     off_policy_depth=1,
+                    **heard(vibe),
                 )
                 for vibe, samples in enumerate(vibes)
                 for sample, completion in enumerate(samples if isinstance(samples, list) else [samples])

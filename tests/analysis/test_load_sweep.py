@@ -72,5 +72,15 @@ def test_a_ledger_of_another_version_is_refused(small_sweep: SweepWriter) -> Non
     part = next(small_sweep.directory.glob("trials/*/ledger/held-out-000004.parquet"))
     table = pq.read_table(part).replace_schema_metadata({"vibesweep.ledger_version": "0"})
     pq.write_table(table, part)
-    with pytest.raises(UserError, match="ledger version must be 1, got 0"):
+    with pytest.raises(UserError, match="ledger version must be 1 to 2, got 0"):
         load_sweep(small_sweep.directory)
+
+
+def test_a_ledger_of_the_first_version_is_read_without_what_it_lacks(small_sweep: SweepWriter) -> None:
+    today = load_sweep(small_sweep.directory).ledger
+    later = ["similarity", "mismatched", "level_db", "clipped", "flatness", "music_config"]
+    later += ["eval_clap_similarity", "eval_clap_id"]
+    for part in small_sweep.directory.glob("trials/*/ledger/held-out-000004.parquet"):
+        table = pq.read_table(part).drop_columns(later)
+        pq.write_table(table.replace_schema_metadata({"vibesweep.ledger_version": "1"}), part)
+    assert load_sweep(small_sweep.directory).ledger == today

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from analysis import compute_ranking, load_sweep, ranking_json
-from analysis.summary import short_name
+from analysis.summary import short_name, warnings
 from common.lineage import Change, LineageRecord
 from common.objective import OBJECTIVE_NAME
 from common.reward_config import RewardWeights
@@ -136,7 +136,11 @@ def test_unscored_completions_are_counted_and_left_out_of_both_sides(new_sweep: 
     sweep = new_sweep()
     sweep.untrained([[0.0, -0.8], [0.2, 0.4], [0.0, 0.0]])
     sweep.trial("a", {1: [[0.2, "unscored"], [0.4, 0.6], ["unscored", "unscored"]]})
-    [row] = ranked(sweep).configurations
+    ranking = ranked(sweep)
+    [row] = ranking.configurations
+    assert ranking.unscored_reasons == (("timeout", 3),)
+    sentence = "Without a score, rollouts included: 3 completions; 3 of them because: timeout."
+    assert sentence in warnings(ranking)
     # Means 0.2 and 0.5 of the two vibes that have a score.
     assert (row.unscored, row.num_vibes) == (3, 2)
     assert row.objective.mean == pytest.approx(0.675)

@@ -54,8 +54,8 @@ def test_a_key_says_what_runs_where() -> None:
     assert key(**{"infra.gpus_per_trial": 0.5, "infra.cpus_per_trial": 1.5}).model_dump() == {
         "base_model": "tiny",
         "max_completion_length": 1024,
-        "training_scorer": "tiny rewards.render:render 10 s",
-        "evaluation_scorer": "tiny rewards.render:render 10 s",
+        "training_scorer": "transformers tiny rewards.render:render 10 s",
+        "evaluation_scorer": "transformers tiny rewards.render:render 10 s",
         "trial_device": "a gpu",
         "trial_threads": 2,
         "scorer_device": "a cpu",
@@ -66,6 +66,15 @@ def test_a_key_says_what_runs_where() -> None:
     assert key(**custom).training_scorer == "custom:own:score"
     # What is learned at which rate costs the same.
     assert key(**{"optimizer.learning_rate": 1e-3, "batch.batch_size": 32}) == key()
+
+
+def test_a_second_checkpoint_has_its_cost() -> None:
+    second = ObjectiveConfig.model_validate({"eval_clap": {"model": "larger-clap-music"}})
+    found = calibration_key(TrainingConfig(), second, Resources(), MACHINE)
+    assert found.evaluation_scorer == (
+        "transformers tiny rewards.render:render 10 s and "
+        "transformers larger-clap-music rewards.render:render 10 s"
+    )
 
 
 def test_without_scorers_the_trials_processor_scores() -> None:

@@ -59,6 +59,12 @@ def test_equal_training_and_evaluation_scorers_are_loaded_once(make_sweep: MakeS
     assert len(scorer_keys(make_sweep())) == 1
     assert len(scorer_keys(make_sweep(base={"grpo.reward.reward_type": "schema_only"}))) == 1
     assert len(scorer_keys(make_sweep(base={"grpo.reward.clap.seconds": 20.0}))) == 2
+    second = {"eval_clap": {"model": "larger-clap-music"}}
+    evaluation, again = scorer_keys(make_sweep(objective=second | {"scorer": {"seconds": 20.0}}))[:2]
+    assert (evaluation.clap.model, again.clap.model) == ("tiny", "larger-clap-music")
+    # The same sound.
+    assert evaluation.clap.seconds == again.clap.seconds == 20
+    assert len(scorer_keys(make_sweep(objective=second))) == 2
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,18 @@ def test_equal_training_and_evaluation_scorers_are_loaded_once(make_sweep: MakeS
         ({"base": {"base_model": "./nowhere"}}, r"model must be one of tiny, .* got './nowhere'"),
         ({"base": {"grpo.reward.clap.model": "/no/clap"}}, r"model must be one of tiny, .* got '/no/clap'"),
         ({"objective": {"scorer": {"model": "/no/clap"}}}, r"model must be one of tiny, .* got '/no/clap'"),
+        (
+            {"base": {"grpo.reward.clap.backend": "laion-clap", "grpo.reward.clap.model": "/no/clap.pt"}},
+            r"model with backend 'laion-clap' must be a checkpoint file or one of .* got '/no/clap.pt'",
+        ),
+        (
+            {"objective": {"scorer": {"backend": "laion-clap", "model": "630k-fusion-best.pt"}}},
+            r"must be unfused, got '630k-fusion-best.pt'",
+        ),
+        (
+            {"objective": {"eval_clap": {"model": "/no/clap"}}},
+            r"model must be one of tiny, .* got '/no/clap'",
+        ),
         ({"data": {"train": "/no/data.jsonl"}}, r"'/no/data.jsonl'"),
         ({"base": {"infra.cpus_per_trial": 0}}, r"cpus_per_trial or gpus_per_trial must be > 0"),
         ({"objective": {"num_vibes": 3}}, r"objective.num_vibes must be <= the rows of .* got 3 > 2"),

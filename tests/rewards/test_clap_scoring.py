@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from common.music_schema import config_hash
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
+from rewards import Scorer, audio_backend
 from rewards.clap import ClapScorer
 from rewards.clap.cache import LruCache
 from rewards.clap.scoring import whole_windows
@@ -136,9 +138,22 @@ def test_broken_sound_gives_no_number(random_clap: Path, monkeypatch: pytest.Mon
     assert math.isnan(one(["v"], CONFIGS[:1])[0])
 
 
+def test_a_vibe_of_megabytes_is_read_as_far_as_tokens_can_reach(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    assert one.embed_text("rain " * 2_000_000) == one.embed_text("rain " * 4_000)
+    assert max(map(len, one._texts._values)) <= 20_000  # no megabytes are kept
+
+
+def test_half_a_character_in_a_vibe_is_read_as_one_that_is_lost(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    assert one.embed_text("rain \ud83c") == one.embed_text("rain \ufffd")
+    # Two halves are one whole.
+    assert one.embed_text("rain \ud83c\udf27") == one.embed_text("rain \U0001f327")
+
+
 def test_ids_name_what_moves_a_score(random_clap: Path) -> None:
     one = scorer(random_clap)
-    assert one.scorer_id.startswith("clap:random:")
+    assert one.scorer_id.startswith("clap:transformers:random:")
     assert one.renderer_id == "hiss-1:10s:seed0"
     assert scorer(random_clap).scorer_id == one.scorer_id
     assert scorer(random_clap, microbatch=2).scorer_id != one.scorer_id
@@ -153,3 +168,34 @@ def test_a_bounded_cache_forgets_what_was_not_used_for_longest() -> None:
     assert cache.get("a") == 1
     cache.put("c", 3)
     assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)
+
+
+def test_what_was_heard_comes_with_the_score_and_from_the_cache_alike(random_clap: Path) -> None:
+    one = scorer(random_clap)
+    heard = one.hear(VIBES[:4], CONFIGS[:4])
+    assert [score for score, _ in heard] == one(VIBES[:4], CONFIGS[:4])
+    # One at a time, in other company of its microbatch, and from the cache.
+    other = scorer(random_clap)
+    for vibe, config, expected in zip(VIBES, CONFIGS, heard, strict=False):
+        assert other.hear([vibe], [config]) == one.hear([vibe], [config]) == [expected]
+    _, first = heard[0]
+    assert first.clip == one.embed_configs(CONFIGS[:1])[0]
+    assert first.vibe == one.embed_text(VIBES[0])
+    sound = hiss(CONFIGS[:1], seconds=10, sample_rate=48_000, device=torch.device("cpu"), seed=0)
+    assert first.level_db == pytest.approx(10 * math.log10(float(sound.square().mean())), abs=1e-4)
+    assert 0 <= first.clipped <= 1
+    assert 0 <= first.flatness <= 1
+
+
+def test_two_checkpoints_each_hear_for_themselves(random_clap: Path) -> None:
+    common = {"microbatch": 2, "device": "cpu"}
+    ours, other = (
+        ClapScorerConfig.model_validate(common | {"model": model}) for model in ("tiny", str(random_clap))
+    )
+    texts = [json.dumps({"config": config.model_dump()}) for config in CONFIGS[:3]]
+    both = Scorer(audio_backend("clap", ours, None), audio_backend("clap", other, None))
+    found = both.score(VIBES[:3], texts)
+    heard = [one for _, one in ClapScorer(other).hear(VIBES[:3], CONFIGS[:3])]
+    assert [one.heard_again for one in found] == [one.similarity for one in heard]
+    assert [one.audio for one in found] == ClapScorer(ours)(VIBES[:3], CONFIGS[:3])
+    assert both.second_id == ClapScorer(other).scorer_id

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.text import MAX_ATTEMPTS, MAX_CHARACTERS, first_json_object
+from rewards.text import MAX_ATTEMPTS, MAX_CHARACTERS, MAX_DEPTH, first_json_object
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -76,6 +76,31 @@ def test_a_repeated_key_at_any_depth_is_no_object() -> None:
     # The object inside it is one, and so is found instead.
     assert first_json_object('{"a": {"b": 1}, "a": 2}') == ({"b": 1}, False)
     assert first_json_object('{"a": {"b": 1, "b": 2}}') == (None, False)
+
+
+def test_an_object_is_read_up_to_a_depth_that_no_payload_has() -> None:
+    def nested(depth: int) -> str:
+        return '{"a":' * (depth - 1) + "{}" + "}" * (depth - 1)
+
+    found, is_whole = first_json_object(nested(MAX_DEPTH))
+    assert found is not None
+    assert is_whole
+    # The first brace opens something too deep, and so the second one's object is found.
+    assert first_json_object(nested(MAX_DEPTH + 1)) == (found, False)
+    assert first_json_object('{"a":' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}") == (None, False)
+    # Breadth is no depth.
+    wide = '{"a":[' + ",".join(["[{}]"] * 1_000) + "]}"
+    assert first_json_object(wide)[1] is True
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, 200, 500, 900, 2_000])
+def test_what_is_found_does_not_depend_on_how_deep_the_caller_stands(depth: int) -> None:
+    text = '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+
+    def below(frames: int) -> tuple[object, bool]:
+        return below(frames - 1) if frames else first_json_object(text)
+
+    assert below(600) == below(0)
 
 
 def test_half_of_a_surrogate_pair_is_read_as_it_stands() -> None:

@@ -14,7 +14,7 @@ import pytest
 from common.errors import UserError
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
-from rewards import AudioResult, Components, InProcessBackend, Scorer, audio_backend, load_callable
+from rewards import AudioResult, Components, Heard, InProcessBackend, Scorer, audio_backend, load_callable
 from rewards.schema import NUM_RULES
 
 if TYPE_CHECKING:
@@ -121,6 +121,73 @@ def test_a_scorer_that_fails_twice_leaves_its_reason_and_no_zero() -> None:
 
     (result,) = in_process(broken).audio(["v"], [CONFIG])
     assert result == AudioResult(None, "scorer test failed 2 times: RuntimeError: out of memory")
+
+
+class SecondEar(Recorder):
+    """A second checkpoint, which hears a cosine of 0.6 but not the vibe that it does not know."""
+
+    scorer_id = "second"
+
+    def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
+        self(vibes, configs)
+        heard = Heard((0.6, 0.8), (1.0, 0.0), -20.0, 0.0, 0.1)
+        return [AudioResult(None, "gone") if vibe == "?" else AudioResult(9.0, None, heard) for vibe in vibes]
+
+
+def test_a_second_checkpoint_hears_what_was_scored_and_changes_no_score(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Deaf(Recorder):
+        def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
+            return [AudioResult(None, "deaf") if vibe == "x" else AudioResult(0.5, None) for vibe in vibes]
+
+    second = SecondEar()
+    vibes, completions = ["a", "b", "?", "x"], [CONFIG_ALONE, "no object", CONFIG_ALONE, CONFIG_ALONE]
+    scorer = Scorer(Deaf(), second)
+    components = scorer.score(vibes, completions)
+    assert components == Scorer(Deaf()).score(vibes, completions)
+    assert second.calls == [(["a", "?"], [CONFIG, CONFIG])]
+    assert [one.heard_again for one in components] == [pytest.approx(0.6), None, None, None]
+    assert "1 of 2 clips were not heard again: gone" in caplog.text
+    assert (scorer.second_id, Scorer(Deaf()).second_id) == ("second", None)
+
+
+def test_a_second_checkpoint_is_not_asked_where_nothing_was_scored() -> None:
+    second = SecondEar()
+    [found] = Scorer(Recorder(), second).score(["a"], ["no object"])
+    assert (second.calls, found.heard_again) == ([], None)
+
+
+def test_a_config_that_breaks_the_scorer_costs_no_other_its_score() -> None:
+    broken = random_config(random.Random(7))
+    sizes = []
+
+    def scorer(vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
+        sizes.append(len(configs))
+        if broken in configs:
+            raise ValueError("no such voice")
+        return [len(vibe) / 10 for vibe in vibes]
+
+    configs = [random_config(random.Random(seed)) for seed in range(8)]
+    results = in_process(scorer).audio([("v" * n) for n in range(8)], configs)
+    # Twice as a whole; then 4 are fine, 2 are fine, the one beside it is fine, and it is alone.
+    assert sizes == [8, 8, 4, 4, 2, 2, 1, 1]
+    assert results[:7] == [AudioResult(n / 10, None) for n in range(7)]
+    assert results[7] == AudioResult(None, "scorer test failed 5 times: ValueError: no such voice")
+
+
+def test_a_broken_scorer_is_given_up_after_so_many_failures() -> None:
+    calls = []
+
+    def scorer(vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
+        calls.append(len(configs))
+        raise RuntimeError("no device")
+
+    results = in_process(scorer).audio(["v"] * 1000, [CONFIG] * 1000)
+    assert all(result.score is None and "no device" in str(result.reason) for result in results)
+    assert len(results) == 1000
+    # The pieces that are still on the pile when patience ends are tried once each.
+    assert len(calls) <= 32 + 10
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])

@@ -39,6 +39,23 @@ def test_every_shipped_sweep_shrinks_to_a_few_points_of_the_tiny_models(path: An
         assert small.search.trials == 2
 
 
+def test_another_backend_of_clap_gives_way_to_the_tiny_model() -> None:
+    laion = {"backend": "laion-clap", "model": "630k-best.pt"}
+    small, _ = smoke(
+        base={f"grpo.reward.clap.{name}": value for name, value in laion.items()},
+        space={"lora.r": [4, 8]},
+        objective={"scorer": laion},
+    )
+    for clap in (small.base_config().grpo.reward.clap, small.objective.scorer):
+        assert (clap.backend, clap.model) == ("transformers", "tiny")
+
+
+def test_a_second_checkpoint_is_not_tried_and_that_is_said() -> None:
+    small, changes = smoke(space={"lora.r": [4, 8]}, objective={"eval_clap": {"model": "larger-clap-music"}})
+    assert small.objective.eval_clap is None
+    assert "objective.eval_clap is dropped: the scorer is the only tiny CLAP" in changes
+
+
 def test_the_grid_of_several_axes_becomes_two_points_that_differ_in_each() -> None:
     small, changes = smoke(space={"lora.r": [4, 64], "grpo.loss_type": ["dapo", "grpo"]})
     first, second = enumerate_points(small).points

@@ -69,14 +69,17 @@ def test_a_range_survives_json_and_takes_its_kind_from_the_setting(tmp_path: Pat
 def test_local_models_are_found_from_the_files_folder_and_known_names_stay(tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
     (tmp_path / "policy").mkdir()
+    (tmp_path / "clap.pt").touch()
     sweep = load(
         tmp_path,
         "name: x\nbase: {grpo.reward.clap.model: ./clap}\nspace: {base_model: [tiny, policy, own/er]}\n"
-        "objective: {scorer: {model: policy}}",
+        "objective: {scorer: {backend: laion-clap, model: clap.pt}, eval_clap: {model: ./clap}}",
     )
     assert sweep.space["base_model"] == GridAxis(grid=("tiny", str(tmp_path / "policy"), "own/er"))
     assert sweep.base["grpo.reward.clap.model"] == str(tmp_path / "clap")
-    assert sweep.objective.scorer.model == str(tmp_path / "policy")
+    assert sweep.objective.scorer.model == str(tmp_path / "clap.pt")
+    assert sweep.objective.eval_clap is not None
+    assert sweep.objective.eval_clap.model == str(tmp_path / "clap")
 
 
 @pytest.mark.parametrize(

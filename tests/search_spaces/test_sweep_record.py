@@ -25,6 +25,7 @@ def of(hashes: dict[str, str] = DATA, **content: Any) -> str:
         {"base": {"infra.max_retries": 0}},
         {"space": {"lora.r": {"grid": [1, 2]}}},
         {"budget": {"hours": 3}},
+        {"objective": {"sentinels": {"min_distinct_share": 0.5}}},
         {"rows": {"grpo.beta": {"kind": "float", "low": 0, "high": 1}}},
     ],
 )
@@ -39,6 +40,7 @@ def test_where_and_on_what_a_sweep_runs_does_not_make_it_another(content: dict[s
         {"space": {"lora.r": [2, 1]}},
         {"seeds": [1]},
         {"objective": {"num_vibes": 3}},
+        {"objective": {"sentinels": {"stop": True}}},
         {"name": "y"},
         {"derived": {"lora.alpha": "lora.r"}},
         {"constraints": ["lora.r < 9"]},

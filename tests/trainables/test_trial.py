@@ -303,6 +303,19 @@ def test_too_many_unscored_rollouts_fail_the_trial(
     assert "the pool is gone" in stored.reason
 
 
+def test_a_trial_reports_how_many_rollouts_were_not_scored(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
+) -> None:
+    spec = make_spec(grpo__reward__max_unscored_share=0.25)
+    # 4 batches of 4 rollouts, the first of each without a score: 4 of 16 are just not too many.
+    result = run_trial(spec, Unscored(4), stub_scorer, quiet)
+    assert (result.unscored_rollouts, result.unscored_share) == (4, 0)
+    stored = ResultRecord.read(Path(spec.directory))
+    assert stored is not None
+    assert stored.unscored_rollouts == 4
+    assert run_trial(spec, stub_scorer, stub_scorer, quiet) == result
+
+
 def test_too_many_unscored_evaluations_fail_the_trial(
     make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
 ) -> None:

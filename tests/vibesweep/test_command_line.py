@@ -63,6 +63,9 @@ def test_advanced_flags_need_the_word(
     ("content", "message"),
     [
         ("{", "must be JSON: .* line 1"),
+        ('{"lora": ' * 100_000, "must be JSON: maximum recursion depth"),
+        ('{"lora": ' + "9" * 5_000 + "}", "must be JSON: Exceeds the limit .* digits"),
+        ('{"lora": {"r": "' + "x" * 1_000_000 + '"}}', r"lora\.r: .{0,300}$"),
         ('{"lora": {"rank": 8}}', r"lora\.rank: unknown key"),
         ('{"optimizer": {"learning_rate": 0}}', r"optimizer\.learning_rate: .*greater than 0, got 0"),
         ('{"grpo": {"num_generations": 1}}', r"num_generations: .*greater than or equal to 2, got 1"),
@@ -144,10 +147,52 @@ def test_a_config_is_scored_for_its_vibe(tmp_path: Path, capsys: pytest.CaptureF
     assert bare["schema"] < 1
 
     payload.write_text("no music at all")
-    assert run(arguments) == 0
-    printed = capsys.readouterr().out
-    assert re.search(r"^audio\s+-1\.0000$", printed, re.MULTILINE)
-    assert "cannot be rendered" in printed
+    assert run(arguments) == 0  # a completion like any other, with its floor
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in printed[:4]] == [
+        ["format", "0.0000"],
+        ["schema", "0.0000"],
+        ["audio", "-1.0000"],
+        ["reward", "-0.5000"],
+    ]
+    assert printed[4:6] == [
+        "no JSON object was found, so no schema rule holds",
+        "86 of 86 schema rules are broken:",
+    ]
+    assert printed[6] == "  payload: no unknown keys"
+    assert printed[16:] == [  # ten names, then a count
+        "  and 76 more",
+        "the config cannot be rendered, so audio is its floor, -1;",
+        "such a completion is scored like this in training too, and is no error",
+    ]
+
+
+def test_the_rules_that_a_config_breaks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = json.loads((PROJECT_ROOT / "tiny/data/sft_sample.jsonl").read_text().splitlines()[0])
+    file = tmp_path / "payload.json"
+
+    def explained(text: str) -> list[str]:
+        file.write_text(text)
+        assert run(["score", "--vibe", "v", str(file)]) == 0
+        return capsys.readouterr().out.splitlines()[4:]
+
+    assert explained(row["config_payload"]) == []
+    assert explained(f"Here: {row['config_payload']}") == [
+        "there is text around the JSON object, so format is 0"
+    ]
+    payload = json.loads(row["config_payload"])
+    payload["config"]["tempo"] = "allegro"
+    payload["title"] = ""
+    floor = [
+        "the config cannot be rendered, so audio is its floor, -1;",
+        "such a completion is scored like this in training too, and is no error",
+    ]
+    two = ["  title: 1 to 60 characters", "  config.tempo: one of its labels"]
+    assert explained(json.dumps(payload)) == ["2 of 86 schema rules are broken:", *two, *floor]
+    # A broken config part alone is judged as one: its label, and what only a whole payload has.
+    bare = explained(json.dumps(payload["config"]))
+    assert bare[0] == "50 of 86 schema rules are broken:"
+    assert "  config.tempo: one of its labels" in bare
 
 
 @pytest.mark.parametrize(("stopped_by", "code"), [("budget.trials 2: 2 trials were started", 3), (None, 0)])

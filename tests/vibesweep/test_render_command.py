@@ -18,6 +18,7 @@ import rewards.render
 from common.music_schema import config_hash
 from common.random_configs import random_config
 from common.training_config import PROJECT_ROOT
+from tests.vibesweep.refusals import refused
 from vibesweep.cli import run
 
 if TYPE_CHECKING:
@@ -48,17 +49,6 @@ def configs(tmp_path: Path) -> Path:
     path = tmp_path / "configs.jsonl"
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-def refused(words: list[object], capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines with which a command that must be refused ends."""
-    capsys.readouterr()
-    assert run(["render", *map(str, words)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert all(line.startswith("vibesweep: ") for line in lines)
-    return [line.removeprefix("vibesweep: ") for line in lines]
 
 
 def files(folder: Path) -> list[str]:
@@ -144,10 +134,10 @@ def test_clips_of_other_settings_are_not_taken_for_these(
 ) -> None:
     folder = configs.with_name("clips")
     assert run(["render", str(configs), str(folder), "--seconds", "0.5"]) == 0
-    [line] = refused([configs, folder, "--seconds", "0.25", "--seed", "1"], capsys)
+    [line] = refused(["render", configs, folder, "--seconds", "0.25", "--seed", "1"], capsys)
     assert "(seconds 0.5, not 0.25, seed 0, not 1); name another folder" in line
     (folder / "render.json").unlink()
-    [line] = refused([configs, folder, "--seconds", "0.5"], capsys)
+    [line] = refused(["render", configs, folder, "--seconds", "0.5"], capsys)
     assert "has clips but no render.json" in line
 
 
@@ -163,7 +153,7 @@ def test_broken_lines_are_told_together_before_anything_is_rendered(
         json.dumps({"config_payload": "no music"}),
     ]
     configs.write_text(configs.read_text() + "\n".join(broken))
-    lines = refused([configs, configs.with_name("clips")], capsys)
+    lines = refused(["render", configs, configs.with_name("clips")], capsys)
     assert len(lines) == 6
     for number, (line, said) in enumerate(
         zip(
@@ -216,7 +206,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     names["BROKEN"] = f"{folder}/broken.json"
     names["CONFIG/clips"] = f"{config}/clips"
     before = files(folder)
-    [line] = refused([names.get(word, word) for word in words], capsys)
+    [line] = refused(["render", *(names.get(word, word) for word in words)], capsys)
     assert re.search(message, line), line
     assert files(folder) == before
 
