@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune import Callback
 
-from common.records import StateRecord
+from cluster.spent import SpentRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,21 +16,10 @@ if TYPE_CHECKING:
 
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["Budget", "BudgetCallback", "SpentRecord"]
+__all__ = ["Budget", "BudgetCallback"]
 
 _WRITE_EVERY_S: Final = 5.0
 """What a killed driver forgets of its time, at most."""
-
-
-class SpentRecord(StateRecord):
-    """What the sweep has cost so far, by all its drivers."""
-
-    FILE: ClassVar[str] = "spent.json"
-
-    hours: float = 0.0
-    """Wall-clock hours of the drivers."""
-    gpu_hours: float = 0.0
-    """Hours of GPUs held by trials and scorers."""
 
 
 class Budget:
@@ -42,13 +31,14 @@ class Budget:
     def __init__(self, sweep: SweepFile, directory: Path) -> None:
         """
         Args:
-            sweep: its limits, and the GPUs that its trials and scorers hold.
+            sweep: its limits, and the GPUs that its trials and scorers hold. As many scorers count as there
+                may be, so that a sweep whose scorers come and go ends early rather than late.
             directory: the sweep's.
         """
         self._limits = sweep.budget
         self._directory = directory
         self._gpus_per_trial = sweep.base_config().infra.gpus_per_trial
-        self._gpus_of_scorers = sweep.resources.scorers * sweep.resources.gpus_per_scorer
+        self._gpus_of_scorers = sweep.resources.most_scorers * sweep.resources.gpus_per_scorer
         self._spent = SpentRecord.read(directory)
         self._since: float | None = None
         self._written = 0.0

@@ -19,7 +19,7 @@ from cluster.population import Population
 from cluster.progress import ProgressCallback, SweepDisplay
 from cluster.proposals import proposals_for
 from cluster.schedulers import make_scheduler, replay
-from cluster.scoring.pool import ScoringPool
+from cluster.scoring.pool import running_pool
 from cluster.search import SweepSearcher
 from cluster.session import check_capacity, ray_session, trial_resources
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
@@ -155,29 +155,25 @@ def _run(
             if is_local:
                 check_capacity(sweep.resources, trial_resources(sweep.base_config().infra))
             display.status("loading the scorers")
-            pool = ScoringPool(sweep.resources, code.audio_backend) if sweep.resources.scorers else None
             try:
-                if pool:
-                    pool.check(scorer_keys(sweep))
-                display.status("")
-                task = SweepTask(
-                    sweep=sweep.name,
-                    directory=str(directory),
-                    train_data=sweep.data.train,
-                    held_out_data=sweep.data.held_out,
-                    objective=sweep.objective,
-                    pool=pool.address if pool else None,
-                    code=code,
-                    waits_every=sweep.scheduler.turning_steps if sweep.scheduler.type == "pbt" else None,
-                )
-                # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
-                with redirect_stdout(StringIO()):
-                    _tuner(sweep, task, searcher, budget, display).fit()
+                with running_pool(sweep, directory, code.audio_backend, scorer_keys(sweep)) as pool:
+                    display.status("")
+                    task = SweepTask(
+                        sweep=sweep.name,
+                        directory=str(directory),
+                        train_data=sweep.data.train,
+                        held_out_data=sweep.data.held_out,
+                        objective=sweep.objective,
+                        pool=pool,
+                        code=code,
+                        waits_every=sweep.scheduler.turning_steps if sweep.scheduler.type == "pbt" else None,
+                    )
+                    # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
+                    with redirect_stdout(StringIO()):
+                        _tuner(sweep, task, searcher, budget, display).fit()
             finally:
                 budget.tick(0)
                 budget.save()
-                if pool:
-                    pool.shutdown()
 
 
 def _tuner(

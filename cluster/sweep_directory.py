@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["claimed", "stored_sweep", "sweep_directory", "sweep_record"]
+__all__ = ["claimed", "is_driven", "stored_sweep", "sweep_directory", "sweep_record"]
 
 _LOCK_FILE: Final = ".lock"
 _RECORDED_VERSIONS: Final = (
@@ -133,6 +133,21 @@ def claimed(directory: Path, record: SweepRecord, *, overwrite: bool) -> Iterato
             raise
     finally:
         os.close(lock)
+
+
+def is_driven(directory: Path) -> bool:
+    """Whether a driver is at work on a sweep directory, on this machine or where its locks reach."""
+    try:
+        lock = os.open(directory / _LOCK_FILE, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _lock(lock: int, directory: Path) -> None:

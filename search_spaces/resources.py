@@ -53,6 +53,11 @@ class Resources(FrozenModel):
     pool: PoolLimits = PoolLimits()
     """How the scorers share their work."""
 
+    @property
+    def most_scorers(self) -> int:
+        """Scorers that there may be at once."""
+        return self.max_scorers or self.scorers
+
     @model_validator(mode="after")
     def _scorers_are_a_range(self) -> Self:
         if self.max_scorers is not None and not 0 < self.scorers <= self.max_scorers:

@@ -10,7 +10,18 @@ from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
 from common.errors import BrokenLinesError, ClusterError, RewardError, TrialError, UserError
-from vibesweep import __version__, check_renderer, noise_floor, rank, render, score, space, sweep, train
+from vibesweep import (
+    __version__,
+    check_renderer,
+    noise_floor,
+    rank,
+    render,
+    score,
+    space,
+    status,
+    sweep,
+    train,
+)
 
 __all__ = ["app", "main"]
 
@@ -31,6 +42,7 @@ app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
 app.command("rank")(rank.rank)
+app.command("status")(status.status)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)
 app.command("render")(render.render)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from cluster.scoring.book import MAX_TRIES, Book
 from cluster.scoring.crew import Crew
+from cluster.scoring.metrics import RayMetrics
 from cluster.scoring.report import Meter, PoolReport
 from cluster.scoring.worker import LOAD_DEADLINE_S, RayWorker, WorkerLostError
 from common.errors import ClusterError, RewardError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from cluster.scoring.book import Question
     from cluster.scoring.keys import ScorerIds
@@ -27,6 +28,7 @@ __all__ = ["ScoringDispatcher"]
 
 _LOG: Final = logging.getLogger(__name__)
 _EXPIRE_EVERY_S: Final = 0.5
+_PUBLISH_EVERY_S: Final = 5.0
 _GIVES_UP_AFTER: Final = 5
 """Scorers that may be lost in a row before the first has scored, at the check."""
 
@@ -38,26 +40,25 @@ class ScoringDispatcher:
     begins with an empty book and new scorers; its callers send again what they have no answer for.
     """
 
-    def __init__(
-        self, resources: Resources, backend_factory: str, hire: Callable[[], Worker] | None = None
-    ) -> None:
+    def __init__(self, resources: Resources, backend_factory: str, sweep: str) -> None:
         """
         Args:
             resources: how many scorers of which size, and the pool's limits.
             backend_factory: `module:callable` with the signature of `rewards.audio_backend`.
-            hire: gives a new worker; an actor of the cluster where not given.
+            sweep: whose pool it is, for the metrics.
         """
+        self._metrics = RayMetrics(sweep)
         self._meter = Meter()
         self._book = Book(resources.pool, lambda call: self._meter.answered(call, _now()))
-        largest = resources.max_scorers or resources.scorers
         self._crew = Crew(
             self._book,
-            hire or (lambda: RayWorker(resources, backend_factory)),
+            lambda: RayWorker(resources, backend_factory),
             resources.scorers,
-            largest,
+            resources.most_scorers,
             on_bug=_die_of,
         )
-        self._expiring: asyncio.Task[None] | None = None
+        self._rounds: list[asyncio.Task[None]] = []
+        """What is done again and again, from the first call on."""
 
     def pid(self) -> int:
         """The process that answers."""
@@ -132,6 +133,7 @@ class ScoringDispatcher:
         """How the pool is doing."""
         tally = self._book.tally
         return PoolReport(
+            at=time.time(),
             scorers=len(self._crew.live),
             wanted_scorers=self._crew.size,
             lost_scorers=self._crew.num_lost,
@@ -151,9 +153,11 @@ class ScoringDispatcher:
 
     def _open(self) -> None:
         """Begin to work, in the loop of the first call."""
-        if self._expiring is None:
+        if not self._rounds:
             self._crew.start()
-            self._expiring = asyncio.create_task(self._expire())
+            self._rounds = [asyncio.create_task(self._expire()), asyncio.create_task(self._publish())]
+            for task in self._rounds:
+                task.add_done_callback(_die_if_failed)
 
     async def _first(self, count: int) -> list[Worker]:
         """That many living workers, as soon as there are as many.
@@ -176,6 +180,16 @@ class ScoringDispatcher:
         while True:
             await asyncio.sleep(_EXPIRE_EVERY_S)
             self._book.expire(_now())
+
+    async def _publish(self) -> None:
+        while True:
+            self._metrics.show(await self.report())
+            await asyncio.sleep(_PUBLISH_EVERY_S)
+
+
+def _die_if_failed(ended: asyncio.Task[None]) -> None:
+    if not ended.cancelled() and (error := ended.exception()):
+        _die_of(error)
 
 
 def _now() -> float:

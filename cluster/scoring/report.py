@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from common.model import FrozenModel
+from common.records import StateRecord
 
 if TYPE_CHECKING:
     from cluster.scoring.queue import Call
@@ -17,37 +17,47 @@ _KEPT: Final = 2048
 """Answers that the quantiles are taken over."""
 
 
-class PoolReport(FrozenModel):
-    """The pool at one moment. Counts are since the dispatcher started."""
+class PoolReport(StateRecord):
+    """The pool at one moment. Counts are since its dispatcher started."""
 
-    scorers: int
+    FILE: ClassVar[str] = "scorers.json"
+
+    at: float = 0.0
+    """When, in seconds since 1970; 0 where the pool has said nothing yet."""
+    scorers: int = 0
     """Scorers that take batches."""
-    wanted_scorers: int
+    wanted_scorers: int = 0
     """These, and those that start or wait for room in the cluster."""
-    lost_scorers: int
+    lost_scorers: int = 0
     """Scorers that died or hung, and were replaced."""
-    unanswered: int
+    unanswered: int = 0
     """Completions in the pool."""
-    waiting: int
+    waiting: int = 0
     """Distinct clips of these that no scorer has yet."""
-    answered: int
-    unscored: int
+    answered: int = 0
+    """Completions that had their answer."""
+    unscored: int = 0
     """Of the answered, those with a reason instead of a score."""
-    joined: int
+    joined: int = 0
     """Completions that shared their clip with another that was there already."""
-    refused: int
+    refused: int = 0
     """Times that a completion had to wait outside for room."""
-    retried: int
+    retried: int = 0
     """Clips handed out again because their scorer was lost."""
-    mean_batch: float | None
+    mean_batch: float | None = None
     """Clips per batch; None before the first."""
-    latency_p50_s: float | None
+    latency_p50_s: float | None = None
     """Median time from admission to answer over the last 2,048 answers, in seconds."""
-    latency_p95_s: float | None
-    answers_per_s: float
-    """Over the last seconds, 0 while nothing is asked."""
-    hit_rate: float | None
+    latency_p95_s: float | None = None
+    """95th percentile of the same."""
+    answers_per_s: float = 0.0
+    """Over the last ten seconds."""
+    hit_rate: float | None = None
     """Share of clips whose embedding was cached; None before the first, and where the scorer has no cache."""
+
+    def numbers(self) -> dict[str, float]:
+        """What there is to plot, by the name of its field."""
+        return {name: float(value) for name, value in self if value is not None and name != "at"}
 
 
 class Meter:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cluster.budget import Budget, SpentRecord
+from cluster.budget import Budget
+from cluster.spent import SpentRecord
 
 if TYPE_CHECKING:
     from pathlib import Path

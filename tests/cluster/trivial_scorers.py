@@ -43,10 +43,13 @@ def length_backend(reward_type: str, clap: object, custom_scorer_path: str | Non
 
 
 class _SlowBackend(LengthBackend):
-    """Takes 0.05 s for a batch, 3 s with the vibe `slow`; `hang FILE` hangs unless the file is there."""
+    """Takes its time for a batch, 3 s with the vibe `slow`; `hang FILE` hangs unless the file is there."""
+
+    def __init__(self, batch_s: float) -> None:
+        self._batch_s = batch_s
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
-        time.sleep(3 if "slow" in vibes else 0.05)
+        time.sleep(3 if "slow" in vibes else self._batch_s)
         marks = [Path(vibe.removeprefix("hang ")) for vibe in vibes if vibe.startswith("hang ")]
         if any(not mark.exists() for mark in marks):
             for mark in marks:
@@ -64,7 +67,12 @@ class _MuteBackend(LengthBackend):
 
 def slow_backend(reward_type: str, clap: object, custom_scorer_path: str | None) -> LengthBackend:
     """A stand-in for `rewards.audio_backend`."""
-    return _SlowBackend()
+    return _SlowBackend(0.05)
+
+
+def quick_backend(reward_type: str, clap: object, custom_scorer_path: str | None) -> LengthBackend:
+    """A stand-in for `rewards.audio_backend`."""
+    return _SlowBackend(0.002)
 
 
 def mute_backend(reward_type: str, clap: object, custom_scorer_path: str | None) -> LengthBackend:

@@ -45,7 +45,7 @@ def make_pool(backend: str = "slow_backend", **resources: object) -> ScoringPool
     from cluster.scoring.pool import ScoringPool  # noqa: PLC0415
 
     settings = Resources.model_validate({"cpus_per_scorer": 0} | resources)
-    return ScoringPool(settings, f"trivial_scorers:{backend}")
+    return ScoringPool(settings, f"trivial_scorers:{backend}", "stand-in")
 
 
 @pytest.fixture(scope="module")
