@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -31,7 +32,9 @@ def status(
     table = Table.grid(padding=(0, 2))
     for name, text in _lines(found):
         table.add_row(name, text)
-    Console().print(table)
+    # A pipe has no width; 100 columns hold the table.
+    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console.print(table)
 
 
 def _status(directory: Path) -> dict[str, Any]:

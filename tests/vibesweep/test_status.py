@@ -1,0 +1,104 @@
+"""What `vibesweep status` says of a sweep before, while and after it runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cluster.scoring.report import PoolReport
+from cluster.spent import SpentRecord
+from cluster.sweep_directory import claimed, sweep_record
+from common.records import ResultRecord, TrialRecord
+from common.training_config import TrainingConfig
+from search_spaces.sweep_file import load_sweep_file
+from vibesweep.cli import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+QUICKSTART = Path(__file__).parents[2] / "sweeps" / "quickstart.yaml"
+
+
+def put_trial(directory: Path, trial_id: str, kind: str = "trial", **result: object) -> None:
+    folder = directory / "trials" / trial_id
+    TrialRecord.model_validate(
+        {
+            "trial_id": trial_id,
+            "kind": kind,
+            "number": 0,
+            "label": f"label of {trial_id}",
+            "params": {},
+            "seed": 3,
+            "config_hash": "0",
+            "config": TrainingConfig(),
+        }
+    ).write(folder)
+    if result:
+        ResultRecord.model_validate(result).write(folder)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """A sweep of ten trials under a driver."""
+    with claimed(tmp_path / "sweep", sweep_record(load_sweep_file(QUICKSTART)), overwrite=False):
+        yield tmp_path / "sweep"
+        put_trial(tmp_path / "sweep", "kept")  # an empty claim would be taken back
+
+
+def found(directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    assert run(["status", str(directory), "--json"]) == 0
+    content: dict[str, object] = json.loads(capsys.readouterr().out)
+    return content
+
+
+def test_a_sweep_that_has_just_begun(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = found(directory, capsys)
+    assert status["driven"] is True
+    assert status["trials"] == {"planned": 10, "begun": 0, "finished": 0, "stopped": 0, "failed": 0}
+    assert status["best"] is None
+    assert status["scorers"] is None
+    assert run(["status", str(directory)]) == 0
+    assert "none ended" in capsys.readouterr().out
+
+
+def test_trials_scorers_and_what_was_spent(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put_trial(directory, "base", kind="untrained_policy", status="finished", objective=0.9)
+    put_trial(directory, "good", status="finished", objective=0.5)
+    put_trial(directory, "bad", status="finished", objective=0.4)
+    put_trial(directory, "gone", status="failed", reason="x")
+    put_trial(directory, "open")
+    SpentRecord(hours=1.5, gpu_hours=0.0).write(directory)
+    PoolReport(
+        at=time.time() - 7, scorers=1, wanted_scorers=2, answered=64, unscored=1, mean_batch=6.5,
+        latency_p50_s=0.25, latency_p95_s=0.75, answers_per_s=20.0, hit_rate=0.125, lost_scorers=1,
+    ).write(directory)  # fmt: skip
+    status = found(directory, capsys)
+    assert status["trials"] == {"planned": 10, "begun": 1, "finished": 3, "stopped": 0, "failed": 1}
+    assert status["best"] == {"objective": 0.5, "label": "label of good", "seed": 3}
+    assert run(["status", str(directory)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "a driver is at work", "3 finished, 1 failed, 1 begun", "0.500 label of good, seed 3", "1 of 2",
+        "20.0 scores/s", "6.5 clips a batch", "12% from the cache", "0.25 s median, 0.75 s at 95 %",
+        "64 answered, 1 unscored, 1 scorers lost, 7 s ago", "1.50 hours",
+    ):  # fmt: skip
+        assert part in text
+
+
+def test_a_sweep_whose_driver_is_gone(
+    directory: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    with claimed(other, sweep_record(load_sweep_file(QUICKSTART)), overwrite=False):
+        put_trial(other, "open")
+    assert found(other, capsys)["driven"] is False
+    assert found(directory, capsys)["driven"] is True
+
+
+def test_another_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", str(tmp_path)]) == 2
+    assert "must be a sweep directory" in capsys.readouterr().err
