@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 
-CLIENTS, REQUESTS, QUEUE, KILL_EVERY_S = 4, 2500, 48, 3.0
+CLIENTS, REQUESTS, QUEUE, KILL_EVERY_S = 4, 2500, 24, 3.0
 CONFIGS = [random_config(random.Random(seed)) for seed in range(64)]
 
 
