@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+
 from rewards.embeddings import cosine
 
 if TYPE_CHECKING:
@@ -34,6 +36,21 @@ class Heard(NamedTuple):
     def similarity(self) -> float:
         """Cosine of the sound and the text that it was scored for."""
         return cosine(self.clip, self.vibe)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every number is the same; a tuple's own comparison fails on arrays."""
+        return (
+            isinstance(other, Heard)
+            and np.array_equal(self.clip, other.clip)
+            and np.array_equal(self.vibe, other.vibe)
+            and self[2:] == other[2:]
+        )
+
+    def __ne__(self, other: object) -> bool:
+        """The opposite of `==`, which a tuple does not derive from it."""
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
 
 
 @dataclass(frozen=True, slots=True)

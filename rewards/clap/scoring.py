@@ -125,7 +125,7 @@ class ClapScorer:
             heard = [self.clap.embed_windows(window).cpu().double() for window in windows]
             sounds = measure_sound(audio, self.clap.sample_rate)[: len(configs)]
         mean = torch.stack(heard).mean(dim=0)
-        rows = mean[: len(configs)].tolist()
+        rows = mean[: len(configs)].numpy()
         return [_Clip(normalized(row), sound) for row, sound in zip(rows, sounds, strict=True)]
 
     def embed_text(self, text: str) -> Embedding:
@@ -133,7 +133,7 @@ class ClapScorer:
         text = _readable(text)
         embedding = self._texts.get(text)
         if embedding is None:
-            embedding = normalized(self.clap.embed_text(text).cpu().double().tolist())
+            embedding = normalized(self.clap.embed_text(text).cpu().numpy())
             self._texts.put(text, embedding)
         return embedding
 
