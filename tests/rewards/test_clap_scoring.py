@@ -13,43 +13,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.music_schema import config_hash
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
 from rewards import Scorer, audio_backend
 from rewards.clap import ClapScorer
-from rewards.clap.cache import LruCache
+from rewards.clap.cache import EmbeddingCaches
 from rewards.clap.scoring import whole_windows
+from tests.rewards.hissing_renderer import RENDERER, SHAPES, hiss
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from common.music_schema import MusicConfig
 
 CONFIGS = [random_config(random.Random(seed)) for seed in range(7)]
 VIBES = [f"vibe number {seed}" for seed in range(7)]
-SHAPES: list[int] = []
-"""Batch sizes that the renderer was called with."""
-RENDERER_ID = "hiss-1"
 
 
-def hiss(
-    configs: Sequence[MusicConfig], *, seconds: float, sample_rate: int, device: torch.device, seed: int
-) -> torch.Tensor:
-    """A cheap renderer: noise of a colour and loudness that follow the config's hash."""
-    SHAPES.append(len(configs))
-    clips = []
-    for config in configs:
-        generator = np.random.default_rng([int(config_hash(config)[:8], 16), seed])
-        noise = generator.standard_normal((2, round(seconds * sample_rate)), dtype=np.float32)
-        clips.append(np.cumsum(noise, axis=1) * 1e-4 if config.depth else noise * 0.1)
-    return torch.from_numpy(np.stack(clips)).clamp(-1, 1).to(device)
-
-
-def scorer(model: Path, **settings: object) -> ClapScorer:
-    values = {"model": str(model), "renderer": f"{__name__}:hiss", "microbatch": 3, "device": "cpu"}
-    return ClapScorer(ClapScorerConfig.model_validate(values | settings))
+def scorer(model: Path, caches: EmbeddingCaches | None = None, **settings: object) -> ClapScorer:
+    """A scorer that knows nothing, unless it shares the caches of others."""
+    values = {"model": str(model), "renderer": RENDERER, "microbatch": 3, "device": "cpu"}
+    return ClapScorer(ClapScorerConfig.model_validate(values | settings), caches or EmbeddingCaches())
 
 
 @pytest.fixture(scope="module")
@@ -97,17 +80,17 @@ def test_a_known_config_is_not_rendered_again(random_clap: Path) -> None:
 
 def test_audio_is_closeness_to_the_vibe_less_what_sounds_worse_than_it(random_clap: Path) -> None:
     one = scorer(random_clap, bad_sounds=("hum", "static"))
-    vibe, clip = np.array(one.embed_text("v")), np.array(one.embed_configs(CONFIGS[:1])[0])
-    bad = np.array(one.embed_text("hum")) + np.array(one.embed_text("static"))
+    vibe, clip = one.embed_text("v"), one.embed_configs(CONFIGS[:1])[0]
+    bad = one.embed_text("hum") + one.embed_text("static")
     bad /= np.linalg.norm(bad)
-    expected = vibe @ clip - max(0.0, clip @ bad - vibe @ bad)
+    expected = vibe @ clip - max(0.0, float(clip @ bad - vibe @ bad))
     assert one(["v"], CONFIGS[:1])[0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_clip_that_sounds_better_than_its_vibe_gains_nothing(random_clap: Path) -> None:
     # The vibe is the bad sound itself: s(v, b) = 1, so no clip is worse.
     one = scorer(random_clap, bad_sounds=("hum",))
-    vibe, clip = np.array(one.embed_text("hum")), np.array(one.embed_configs(CONFIGS[:1])[0])
+    vibe, clip = one.embed_text("hum"), one.embed_configs(CONFIGS[:1])[0]
     assert one(["hum"], CONFIGS[:1])[0] == pytest.approx(vibe @ clip, abs=1e-12)
 
 
@@ -139,9 +122,10 @@ def test_broken_sound_gives_no_number(random_clap: Path, monkeypatch: pytest.Mon
 
 
 def test_a_vibe_of_megabytes_is_read_as_far_as_tokens_can_reach(random_clap: Path) -> None:
-    one = scorer(random_clap)
+    caches = EmbeddingCaches()
+    one = scorer(random_clap, caches)
     assert np.array_equal(one.embed_text("rain " * 2_000_000), one.embed_text("rain " * 4_000))
-    assert max(map(len, one._texts._values)) <= 20_000  # no megabytes are kept
+    assert caches.num_bytes < 200_000  # no megabytes are kept
 
 
 def test_half_a_character_in_a_vibe_is_read_as_one_that_is_lost(random_clap: Path) -> None:
@@ -159,15 +143,6 @@ def test_ids_name_what_moves_a_score(random_clap: Path) -> None:
     assert scorer(random_clap, microbatch=2).scorer_id != one.scorer_id
     assert scorer(random_clap, bad_sounds=("hum",)).scorer_id != one.scorer_id
     assert scorer(random_clap, seconds=20.0, render_seed=3).renderer_id == "hiss-1:20s:seed3"
-
-
-def test_a_bounded_cache_forgets_what_was_not_used_for_longest() -> None:
-    cache: LruCache[int] = LruCache(2)
-    cache.put("a", 1)
-    cache.put("b", 2)
-    assert cache.get("a") == 1
-    cache.put("c", 3)
-    assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)
 
 
 def test_what_was_heard_comes_with_the_score_and_from_the_cache_alike(random_clap: Path) -> None:

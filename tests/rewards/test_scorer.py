@@ -35,6 +35,7 @@ class Recorder:
 
     scorer_id = "recorder"
     renderer_id = "silence"
+    cache_counts = None
 
     def __init__(self, score: float = 0.5) -> None:
         self.score = score

@@ -54,6 +54,7 @@ class StubAudio:
     """Gives each config a number of its own, and remembers what it was asked."""
 
     renderer_id = "silence"
+    cache_counts = None
 
     def __init__(self, scorer_id: str = "stub") -> None:
         self.scorer_id = scorer_id
