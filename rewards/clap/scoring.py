@@ -42,9 +42,10 @@ class ClapScorer:
     embedding of the bad-sound words. So a config gains by sounding like its vibe, and loses by sounding worse
     (more like the bad words) than the vibe itself is.
 
-    A score depends on its vibe, its config and the thread count of torch, and on nothing else: rendering and
-    the audio tower always run in one shape of `microbatch` clips, short batches padded by repeating their
-    last config; texts pass one by one; windows are averaged in their order.
+    A score depends on its vibe, its config and the thread count of torch, and on nothing else: the audio
+    tower always runs on `microbatch` clips, the last one repeated where they are fewer; clips are rendered
+    one by one on a CPU, and in that same full shape elsewhere; texts pass one by one; windows are averaged in
+    their order.
 
     Embeddings are cached by all that moves them, which is less than what moves a score: scorers that differ
     only in their bad sounds render a config once.
@@ -136,22 +137,38 @@ class ClapScorer:
         return [known for key in keys if (known := found[key]) is not None]
 
     def _listen(self, configs: Sequence[MusicConfig]) -> list[Clip]:
-        """Embeddings and measures of at most `microbatch` configs, computed in the full shape."""
-        padded = [*configs, *[configs[-1]] * (self.config.microbatch - len(configs))]
+        """Embeddings and measures of at most `microbatch` configs, whose shapes do not show how many."""
+        size = self.config.microbatch
+        if self.clap.device.type == "cpu":  # where a batch saves nothing, and a clip stays in the cache
+            shapes = [[config] for config in configs]
+        else:
+            shapes = [[*configs, *[configs[-1]] * (size - len(configs))]]
+        mono, sounds = [], []
         with torch.inference_mode():
-            audio = self._render(
-                padded,
-                seconds=self.config.seconds,
-                sample_rate=self.clap.sample_rate,
-                device=self.clap.device,
-                seed=self.config.render_seed,
+            for shape in shapes:
+                audio = self._rendered(shape)
+                mono.append(audio.mean(dim=1))
+                sounds += measure_sound(audio, self.clap.sample_rate)
+            windows = whole_windows(torch.cat(mono), self.clap.window_samples)
+            heard = [self.clap.embed_windows(window, size).cpu().double() for window in windows]
+        rows = torch.stack(heard).mean(dim=0).numpy()
+        return [Clip(normalized(row), sound) for _, row, sound in zip(configs, rows, sounds, strict=False)]
+
+    def _rendered(self, configs: Sequence[MusicConfig]) -> Tensor:
+        """[B, 2, S] audio of [B] configs."""
+        audio = self._render(
+            configs,
+            seconds=self.config.seconds,
+            sample_rate=self.clap.sample_rate,
+            device=self.clap.device,
+            seed=self.config.render_seed,
+        )
+        if len(audio) != len(configs):
+            raise ValueError(
+                f"renderer {self.config.renderer} must give one clip for each config, got {len(audio)} for "
+                f"{len(configs)}"
             )
-            windows = whole_windows(audio.mean(dim=1), self.clap.window_samples)
-            heard = [self.clap.embed_windows(window).cpu().double() for window in windows]
-            sounds = measure_sound(audio, self.clap.sample_rate)[: len(configs)]
-        mean = torch.stack(heard).mean(dim=0)
-        rows = mean[: len(configs)].numpy()
-        return [Clip(normalized(row), sound) for row, sound in zip(rows, sounds, strict=True)]
+        return audio
 
     def embed_text(self, text: str) -> Embedding:
         """Unit embedding of a text, read as `_readable` says."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from rewards import Scorer, audio_backend
 from rewards.clap import ClapScorer
 from rewards.clap.cache import EmbeddingCaches
 from rewards.clap.scoring import whole_windows
+from rewards.clap.transformers_backend import TransformersClap
 from tests.rewards.hissing_renderer import RENDERER, SHAPES, hiss
 
 if TYPE_CHECKING:
@@ -57,10 +58,52 @@ def test_different_pairs_have_different_scores(alone: list[float]) -> None:
     assert len(set(alone)) == len(alone)
 
 
-def test_the_renderer_always_sees_the_full_microbatch(random_clap: Path) -> None:
+def test_each_config_is_rendered_once_and_the_tower_always_sees_the_full_microbatch(
+    random_clap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = scorer(random_clap, microbatch=4)
+    assert isinstance(one.clap, TransformersClap)
+    inner, seen = one.clap.model.get_audio_features, []
+
+    def watched(input_features: torch.Tensor) -> Any:
+        seen.append(input_features)
+        return inner(input_features=input_features)
+
+    monkeypatch.setattr(one.clap.model, "get_audio_features", watched)
     SHAPES.clear()
-    scorer(random_clap, microbatch=4)(VIBES[:6], CONFIGS[:6])
-    assert SHAPES == [4, 4]
+    one(VIBES[:6], CONFIGS[:6])
+    assert SHAPES == [1] * 6
+    assert [len(features) for features in seen] == [4, 4]
+    # The second batch is the fifth config and three times the sixth.
+    assert torch.equal(seen[1][1:], seen[1][1:2].expand(3, -1, -1, -1))
+    assert not torch.equal(seen[1][0], seen[1][1])
+
+
+def test_where_there_is_no_cpu_the_renderer_sees_the_full_microbatch(random_clap: Path) -> None:
+    one = scorer(random_clap, microbatch=4)
+
+    class Elsewhere:
+        """The same model, said to be on another device."""
+
+        device = torch.device("meta")
+        embed_text, embed_windows = one.clap.embed_text, one.clap.embed_windows
+        sample_rate, window_samples = one.clap.sample_rate, one.clap.window_samples
+        weights_hash = one.clap.weights_hash
+
+    expected = one(VIBES[:3], CONFIGS[:3])
+    other = scorer(random_clap, microbatch=4)
+    other.clap = Elsewhere()
+    other._render = lambda configs, device, **rest: hiss(configs, device=torch.device("cpu"), **rest)
+    SHAPES.clear()
+    assert other(VIBES[:3], CONFIGS[:3]) == expected
+    assert SHAPES == [4]
+
+
+def test_a_renderer_that_loses_a_clip_is_an_error(random_clap: Path) -> None:
+    one = scorer(random_clap, microbatch=4)
+    one._render = lambda configs, **rest: hiss([*configs, *configs], **rest)
+    with pytest.raises(ValueError, match="must give one clip for each config, got 2 for 1"):
+        one(["v"], CONFIGS[:1])
 
 
 def test_a_known_config_is_not_rendered_again(random_clap: Path) -> None:
@@ -75,7 +118,7 @@ def test_a_known_config_is_not_rendered_again(random_clap: Path) -> None:
     assert SHAPES == []
     # Two mentions of one new config are rendered once, in one batch.
     assert len(set(one(["v", "v"], [CONFIGS[5], CONFIGS[5]]))) == 1
-    assert SHAPES == [3]
+    assert SHAPES == [1]
 
 
 def test_audio_is_closeness_to_the_vibe_less_what_sounds_worse_than_it(random_clap: Path) -> None:
