@@ -4,7 +4,7 @@ Importing this room loads neither torch nor transformers; `rewards.render` and `
 """
 
 from rewards.backends import InProcessBackend, audio_backend
-from rewards.components import AudioBackend, AudioResult, Components, Heard
+from rewards.components import AudioBackend, AudioResult, CacheCounts, Components, Heard
 from rewards.plugins import load_callable
 from rewards.schema import renderable_config, schema_score
 from rewards.scorer import Scorer
@@ -14,6 +14,7 @@ from rewards.weighting import weighted_reward
 __all__ = [
     "AudioBackend",
     "AudioResult",
+    "CacheCounts",
     "Components",
     "Heard",
     "InProcessBackend",

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from common.errors import RewardError, UserError
-from rewards.components import AudioResult, HearingScorer
+from rewards.components import AudioResult, CachingScorer, HearingScorer
 from rewards.plugins import load_callable
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from common.music_schema import MusicConfig
     from common.reward_config import ClapScorerConfig, ScorerProtocol
-    from rewards.components import AudioBackend, Heard
+    from rewards.components import AudioBackend, CacheCounts, Heard
 
 __all__ = ["InProcessBackend", "audio_backend", "load_callable"]
 
@@ -33,6 +33,11 @@ class InProcessBackend:
         self._scorer = scorer
         self.scorer_id = scorer_id
         self.renderer_id = renderer_id
+
+    @property
+    def cache_counts(self) -> CacheCounts | None:
+        """What the scorer found in its caches so far; None for one that does not say."""
+        return self._scorer.cache_counts if isinstance(self._scorer, CachingScorer) else None
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         """Score [B] configs for their [B] vibes.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+
 from rewards.embeddings import cosine
 
 if TYPE_CHECKING:
@@ -13,7 +15,15 @@ if TYPE_CHECKING:
     from common.music_schema import MusicConfig
     from rewards.embeddings import Embedding
 
-__all__ = ["AudioBackend", "AudioResult", "Components", "Heard", "HearingScorer"]
+__all__ = [
+    "AudioBackend",
+    "AudioResult",
+    "CacheCounts",
+    "CachingScorer",
+    "Components",
+    "Heard",
+    "HearingScorer",
+]
 
 
 class Heard(NamedTuple):
@@ -34,6 +44,23 @@ class Heard(NamedTuple):
     def similarity(self) -> float:
         """Cosine of the sound and the text that it was scored for."""
         return cosine(self.clip, self.vibe)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every number is the same; a tuple's own comparison fails on arrays."""
+        return (
+            isinstance(other, Heard)
+            and np.array_equal(self.clip, other.clip)
+            and np.array_equal(self.vibe, other.vibe)
+            and self[2:] == other[2:]
+        )
+
+    def __ne__(self, other: object) -> bool:
+        """The opposite of `==`, which a tuple does not derive from it."""
+        return not self == other
+
+    def __hash__(self) -> int:
+        """Of the plain numbers; arrays have no hash."""
+        return hash(self[2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +104,33 @@ class AudioResult(NamedTuple):
     """What was heard, where the scorer says it."""
 
 
+class CacheCounts(NamedTuple):
+    """How often a scorer was spared its work, since it was made."""
+
+    hits: int = 0
+    """Configs whose sound was known, a second mention in one call among them."""
+    misses: int = 0
+    """Configs that were rendered and heard."""
+    text_hits: int = 0
+    """Vibes whose embedding was known."""
+    text_misses: int = 0
+    """Texts that were embedded, bad sounds among them."""
+
+    def plus(self, other: CacheCounts) -> CacheCounts:
+        """The sum of both."""
+        return CacheCounts(*map(sum, zip(self, other, strict=True)))
+
+
+@runtime_checkable
+class CachingScorer(Protocol):
+    """A scorer that keeps what it heard."""
+
+    @property
+    def cache_counts(self) -> CacheCounts:
+        """What it found in its caches so far."""
+        ...
+
+
 @runtime_checkable
 class HearingScorer(Protocol):
     """A scorer that also says what it heard."""
@@ -101,6 +155,11 @@ class AudioBackend(Protocol):
     @property
     def renderer_id(self) -> str:
         """Names the renderer and its settings; equal ids, equal sound."""
+        ...
+
+    @property
+    def cache_counts(self) -> CacheCounts | None:
+        """What the scorer found in its caches so far; None where it has none in this process."""
         ...
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:

@@ -131,7 +131,7 @@ def _objectives(
 def _audio(
     clap: ClapScorerConfig, vibes: Sequence[str], configs: Sequence[MusicConfig]
 ) -> npt.NDArray[np.float64]:
-    """[configs] audio scores by a scorer that has nothing cached."""
+    """[configs] audio scores by these settings; what scorers share is equal bit by bit."""
     backend = audio_backend("clap", clap, None)
     assert backend is not None
     scores = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rewards.embeddings import dot
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def mismatched_similarities(vibes: Sequence[str], heard: Sequence[Heard | None])
     texts = {text: found.vibe for text, found in zip(vibes, heard, strict=True) if found is not None}
     if len(texts) < 2:
         return [None] * len(vibes)
-    total = [math.fsum(axis) for axis in zip(*texts.values(), strict=True)]
+    total = np.array([math.fsum(axis) for axis in np.stack([*texts.values()]).T.tolist()])
     return [
         None if found is None else (dot(found.clip, total) - found.similarity) / (len(texts) - 1)
         for found in heard

@@ -16,7 +16,7 @@ from common.clap_checkpoints import FUSED_REASON, resolve_clap
 from common.errors import UserError
 from common.reward_config import LAION_CHECKPOINTS
 from rewards.clap.frontend import quantize_16_bit
-from rewards.clap.model import MAX_TEXT_TOKENS, weights_hash
+from rewards.clap.model import MAX_TEXT_TOKENS, filled_up, weights_hash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,12 +57,12 @@ class LaionClap(NamedTuple):
             embeddings: Tensor = self.model.get_text_embedding(dict(tokens))
         return embeddings[0]
 
-    def embed_windows(self, windows: Tensor) -> Tensor:
-        """[B, D] unit embeddings of [B, window_samples] mono audio."""
+    def embed_windows(self, windows: Tensor, rows: int | None = None) -> Tensor:
+        """[rows, D] unit embeddings of [B, window_samples] mono audio, the last filling up."""
         if windows.ndim != 2 or windows.shape[1] != self.window_samples:
             raise ValueError(f"windows must be [B, {self.window_samples}], got {list(windows.shape)}")
         # Not `get_audio_embedding_from_data`, which goes through NumPy and cuts long audio at random.
-        clips = [{"waveform": clip} for clip in quantize_16_bit(windows)]
+        clips = [{"waveform": clip} for clip in filled_up(quantize_16_bit(windows), rows)]
         with torch.inference_mode():
             embeddings: Tensor = self.model.get_audio_embedding(clips)
         return embeddings

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from common.reward_config import ClapBackendName
 
-__all__ = ["MAX_TEXT_TOKENS", "ClapBackend", "load_clap", "pick_device", "weights_hash"]
+__all__ = ["MAX_TEXT_TOKENS", "ClapBackend", "filled_up", "load_clap", "pick_device", "weights_hash"]
 
 MAX_TEXT_TOKENS: Final = 77
 """Tokens of a vibe that are read, with its two markers: the length LAION's checkpoints were trained with."""
@@ -57,11 +57,18 @@ class ClapBackend(Protocol):
         """
         ...
 
-    def embed_windows(self, windows: Tensor) -> Tensor:
-        """[B, D] unit embeddings of [B, window_samples] mono audio, full scale 1.
+    def embed_windows(self, windows: Tensor, rows: int | None = None) -> Tensor:
+        """Unit embeddings of mono audio.
+
+        Args:
+            windows: [B, window_samples] samples, full scale 1.
+            rows: clips that the tower works on at once, at least B: the last one fills up. B by default.
+
+        Returns:
+            [rows, D] embeddings, the first B of them of the windows.
 
         Raises:
-            ValueError: the windows have another length.
+            ValueError: the windows have another length, or are more than `rows`.
         """
         ...
 
@@ -88,6 +95,18 @@ def load_clap(
     from rewards.clap.transformers_backend import load_transformers  # noqa: PLC0415
 
     return load_transformers(str(name), device)
+
+
+def filled_up(batch: Tensor, rows: int | None) -> Tensor:
+    """[rows, ...]: a [B, ...] batch whose last row is repeated; the batch itself where rows is None.
+
+    Raises:
+        ValueError: the batch has more rows.
+    """
+    missing = 0 if rows is None else rows - len(batch)
+    if not missing >= 0:
+        raise ValueError(f"rows must be >= the batch, got {rows} for {len(batch)}")
+    return torch.cat([batch, batch[-1:].expand(missing, *batch.shape[1:])]) if missing else batch
 
 
 def pick_device(name: str) -> torch.device:

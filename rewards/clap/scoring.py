@@ -6,24 +6,26 @@ import hashlib
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
 
+from common.clap_checkpoints import resolve_clap
 from common.music_schema import config_hash
-from rewards.clap.cache import LruCache
+from rewards.clap.cache import SHARED_CACHES, Clip
 from rewards.clap.model import load_clap, pick_device
-from rewards.components import Heard
+from rewards.components import CacheCounts, Heard
 from rewards.embeddings import cosine, normalized
 from rewards.plugins import load_callable
-from rewards.sound_checks import SoundMeasures, measure_sound
+from rewards.sound_checks import measure_sound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from common.music_schema import MusicConfig
     from common.reward_config import ClapScorerConfig
+    from rewards.clap.cache import EmbeddingCaches
     from rewards.embeddings import Embedding
 
 __all__ = ["ClapScorer"]
@@ -31,13 +33,6 @@ __all__ = ["ClapScorer"]
 _READ_CHARACTERS: Final = 16_384
 """Of a text: a model reads 77 tokens, and the longest of RoBERTa's have 128 bytes. To tokenize 10 MB takes
 2 GB and half a minute."""
-_CACHED_TEXTS: Final = 4096
-_CACHED_CLIPS: Final = 16_384  # of 512 floats for LAION's models: 32 MiB
-
-
-class _Clip(NamedTuple):
-    embedding: Embedding
-    sound: SoundMeasures
 
 
 class ClapScorer:
@@ -47,21 +42,45 @@ class ClapScorer:
     embedding of the bad-sound words. So a config gains by sounding like its vibe, and loses by sounding worse
     (more like the bad words) than the vibe itself is.
 
-    A score depends on its vibe, its config and the thread count of torch, and on nothing else: rendering and
-    the audio tower always run in one shape of `microbatch` clips, short batches padded by repeating their
-    last config; texts pass one by one; windows are averaged in their order.
+    A score depends on its vibe, its config and the thread count of torch, and on nothing else: the audio
+    tower always runs on `microbatch` clips, the last one repeated where they are fewer; clips are rendered
+    one by one on a CPU, and in that same full shape elsewhere; texts pass one by one; windows are averaged in
+    their order.
+
+    Embeddings are cached by all that moves them, which is less than what moves a score: scorers that differ
+    only in their bad sounds render a config once.
     """
 
-    def __init__(self, config: ClapScorerConfig) -> None:
+    def __init__(self, config: ClapScorerConfig, caches: EmbeddingCaches = SHARED_CACHES) -> None:
         """
+        Args:
+            config: which sound, model and shapes.
+            caches: where embeddings are kept and looked for; the process's own by default.
+
         Raises:
             UserError: the checkpoint, the renderer or the device cannot be used.
         """
         self.config = config
         self.clap = load_clap(config.model, pick_device(config.device), config.backend)
         self._render: Callable[..., Tensor] = load_callable(config.renderer)
-        self._texts: LruCache[Embedding] = LruCache(_CACHED_TEXTS)
-        self._clips: LruCache[_Clip] = LruCache(_CACHED_CLIPS)
+        self._caches = caches
+        self._counts = CacheCounts()
+        # The path beside the hash of the weights: a tokenizer and a front end come from there.
+        self._model_settings = (
+            config.backend,
+            resolve_clap(config.backend, config.model),
+            self.clap.weights_hash,
+            str(self.clap.device),
+        )
+        self._sound_settings = (
+            config.renderer,
+            caches.identity(self._render),  # a module that was edited and loaded again renders anew
+            self.renderer_id,
+            self.clap.sample_rate,
+            self.clap.window_samples,
+            config.seconds,  # in full, which the renderer's id has not
+            config.microbatch,
+        )
         self._bad = normalized(
             [math.fsum(axis) for axis in zip(*map(self.embed_text, config.bad_sounds), strict=True)]
         )
@@ -81,6 +100,11 @@ class ClapScorer:
         )
         return f"{own}:{self.config.seconds:g}s:seed{self.config.render_seed}"
 
+    @property
+    def cache_counts(self) -> CacheCounts:
+        """What this scorer found in the caches so far."""
+        return self._counts
+
     def __call__(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[float]:
         """Score [B] configs for their [B] vibes; each score is in [-3, 1]."""
         return [score for score, _ in self.hear(vibes, configs)]
@@ -97,9 +121,10 @@ class ClapScorer:
         """Unit embeddings of the configs' sound, rendered where they are not cached."""
         return [clip.embedding for clip in self._heard(configs)]
 
-    def _heard(self, configs: Sequence[MusicConfig]) -> list[_Clip]:
+    def _heard(self, configs: Sequence[MusicConfig]) -> list[Clip]:
+        settings = (*self._model_settings, *_of_torch(), *self._sound_settings)
         keys = [config_hash(config) for config in configs]
-        found: dict[str, _Clip | None] = {key: self._clips.get(key) for key in keys}
+        found = {key: self._caches.clip(settings, key) for key in keys}
         wanted = {key: config for key, config in zip(keys, configs, strict=True) if found[key] is None}
         queue = list(wanted.items())
         for start in range(0, len(queue), self.config.microbatch):
@@ -107,35 +132,60 @@ class ClapScorer:
             heard = self._listen([config for _, config in batch])
             for (key, _), clip in zip(batch, heard, strict=True):
                 found[key] = clip
-                self._clips.put(key, clip)
+                self._caches.keep_clip(settings, key, clip)
+        self._counts = self._counts.plus(CacheCounts(hits=len(keys) - len(wanted), misses=len(wanted)))
         return [known for key in keys if (known := found[key]) is not None]
 
-    def _listen(self, configs: Sequence[MusicConfig]) -> list[_Clip]:
-        """Embeddings and measures of at most `microbatch` configs, computed in the full shape."""
-        padded = [*configs, *[configs[-1]] * (self.config.microbatch - len(configs))]
+    def _listen(self, configs: Sequence[MusicConfig]) -> list[Clip]:
+        """Embeddings and measures of at most `microbatch` configs, whose shapes do not show how many."""
+        size = self.config.microbatch
+        if self.clap.device.type == "cpu":  # where a batch saves nothing, and a clip stays in the cache
+            shapes = [[config] for config in configs]
+        else:
+            shapes = [[*configs, *[configs[-1]] * (size - len(configs))]]
+        mono, sounds = [], []
         with torch.inference_mode():
-            audio = self._render(
-                padded,
-                seconds=self.config.seconds,
-                sample_rate=self.clap.sample_rate,
-                device=self.clap.device,
-                seed=self.config.render_seed,
+            for shape in shapes:
+                audio = self._rendered(shape)
+                mono.append(audio.mean(dim=1))
+                sounds += measure_sound(audio, self.clap.sample_rate)
+            windows = whole_windows(torch.cat(mono), self.clap.window_samples)
+            heard = [self.clap.embed_windows(window, size).cpu().double() for window in windows]
+        rows = torch.stack(heard).mean(dim=0).numpy()
+        return [Clip(normalized(row), sound) for _, row, sound in zip(configs, rows, sounds, strict=False)]
+
+    def _rendered(self, configs: Sequence[MusicConfig]) -> Tensor:
+        """[B, 2, S] audio of [B] configs."""
+        audio = self._render(
+            configs,
+            seconds=self.config.seconds,
+            sample_rate=self.clap.sample_rate,
+            device=self.clap.device,
+            seed=self.config.render_seed,
+        )
+        if len(audio) != len(configs):
+            raise ValueError(
+                f"renderer {self.config.renderer} must give one clip for each config, got {len(audio)} for "
+                f"{len(configs)}"
             )
-            windows = whole_windows(audio.mean(dim=1), self.clap.window_samples)
-            heard = [self.clap.embed_windows(window).cpu().double() for window in windows]
-            sounds = measure_sound(audio, self.clap.sample_rate)[: len(configs)]
-        mean = torch.stack(heard).mean(dim=0)
-        rows = mean[: len(configs)].tolist()
-        return [_Clip(normalized(row), sound) for row, sound in zip(rows, sounds, strict=True)]
+        return audio
 
     def embed_text(self, text: str) -> Embedding:
         """Unit embedding of a text, read as `_readable` says."""
-        text = _readable(text)
-        embedding = self._texts.get(text)
-        if embedding is None:
-            embedding = normalized(self.clap.embed_text(text).cpu().double().tolist())
-            self._texts.put(text, embedding)
+        settings, text = (*self._model_settings, *_of_torch()), _readable(text)
+        embedding = self._caches.text(settings, text)
+        if embedding is not None:
+            self._counts = self._counts.plus(CacheCounts(text_hits=1))
+            return embedding
+        embedding = normalized(self.clap.embed_text(text).cpu().numpy())
+        self._caches.keep_text(settings, text, embedding)
+        self._counts = self._counts.plus(CacheCounts(text_misses=1))
         return embedding
+
+
+def _of_torch() -> tuple[Hashable, ...]:
+    """What of torch's state moves an embedding: its threads, and in which precision it multiplies floats."""
+    return (torch.get_num_threads(), torch.get_float32_matmul_precision())
 
 
 def whole_windows(audio: Tensor, window: int) -> list[Tensor]:

@@ -12,7 +12,7 @@ from transformers.utils import logging as transformers_logging
 from common.clap_checkpoints import FUSED_REASON, resolve_clap
 from common.errors import UserError
 from rewards.clap.frontend import LogMel
-from rewards.clap.model import MAX_TEXT_TOKENS, weights_hash
+from rewards.clap.model import MAX_TEXT_TOKENS, filled_up, weights_hash
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,10 +48,11 @@ class TransformersClap(NamedTuple):
         embeddings: Tensor = output.pooler_output
         return embeddings[0]
 
-    def embed_windows(self, windows: Tensor) -> Tensor:
-        """[B, D] unit embeddings of [B, window_samples] mono audio."""
+    def embed_windows(self, windows: Tensor, rows: int | None = None) -> Tensor:
+        """[rows, D] unit embeddings of [B, window_samples] mono audio, the last filling up."""
         with torch.inference_mode():
-            output = self.model.get_audio_features(input_features=self.log_mel(windows))
+            features = filled_up(self.log_mel(windows), rows)
+            output = self.model.get_audio_features(input_features=features)
         embeddings: Tensor = output.pooler_output
         return embeddings
 

@@ -20,6 +20,7 @@ class LengthBackend:
 
     scorer_id = "length"
     renderer_id = "none"
+    cache_counts = None
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         if any("kill" in vibe for vibe in vibes):

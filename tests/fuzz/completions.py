@@ -47,6 +47,7 @@ class StubBackend:
 
     scorer_id = "stub"
     renderer_id = "stub"
+    cache_counts = None
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         """0.5 for each config."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,43 +13,27 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.music_schema import config_hash
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
 from rewards import Scorer, audio_backend
 from rewards.clap import ClapScorer
-from rewards.clap.cache import LruCache
+from rewards.clap.cache import EmbeddingCaches
 from rewards.clap.scoring import whole_windows
+from rewards.clap.transformers_backend import TransformersClap
+from tests.rewards.hissing_renderer import RENDERER, SHAPES, hiss
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from common.music_schema import MusicConfig
 
 CONFIGS = [random_config(random.Random(seed)) for seed in range(7)]
 VIBES = [f"vibe number {seed}" for seed in range(7)]
-SHAPES: list[int] = []
-"""Batch sizes that the renderer was called with."""
-RENDERER_ID = "hiss-1"
 
 
-def hiss(
-    configs: Sequence[MusicConfig], *, seconds: float, sample_rate: int, device: torch.device, seed: int
-) -> torch.Tensor:
-    """A cheap renderer: noise of a colour and loudness that follow the config's hash."""
-    SHAPES.append(len(configs))
-    clips = []
-    for config in configs:
-        generator = np.random.default_rng([int(config_hash(config)[:8], 16), seed])
-        noise = generator.standard_normal((2, round(seconds * sample_rate)), dtype=np.float32)
-        clips.append(np.cumsum(noise, axis=1) * 1e-4 if config.depth else noise * 0.1)
-    return torch.from_numpy(np.stack(clips)).clamp(-1, 1).to(device)
-
-
-def scorer(model: Path, **settings: object) -> ClapScorer:
-    values = {"model": str(model), "renderer": f"{__name__}:hiss", "microbatch": 3, "device": "cpu"}
-    return ClapScorer(ClapScorerConfig.model_validate(values | settings))
+def scorer(model: Path, caches: EmbeddingCaches | None = None, **settings: object) -> ClapScorer:
+    """A scorer that knows nothing, unless it shares the caches of others."""
+    values = {"model": str(model), "renderer": RENDERER, "microbatch": 3, "device": "cpu"}
+    return ClapScorer(ClapScorerConfig.model_validate(values | settings), caches or EmbeddingCaches())
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +58,52 @@ def test_different_pairs_have_different_scores(alone: list[float]) -> None:
     assert len(set(alone)) == len(alone)
 
 
-def test_the_renderer_always_sees_the_full_microbatch(random_clap: Path) -> None:
+def test_each_config_is_rendered_once_and_the_tower_always_sees_the_full_microbatch(
+    random_clap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = scorer(random_clap, microbatch=4)
+    assert isinstance(one.clap, TransformersClap)
+    inner, seen = one.clap.model.get_audio_features, []
+
+    def watched(input_features: torch.Tensor) -> Any:
+        seen.append(input_features)
+        return inner(input_features=input_features)
+
+    monkeypatch.setattr(one.clap.model, "get_audio_features", watched)
     SHAPES.clear()
-    scorer(random_clap, microbatch=4)(VIBES[:6], CONFIGS[:6])
-    assert SHAPES == [4, 4]
+    one(VIBES[:6], CONFIGS[:6])
+    assert SHAPES == [1] * 6
+    assert [len(features) for features in seen] == [4, 4]
+    # The second batch is the fifth config and three times the sixth.
+    assert torch.equal(seen[1][1:], seen[1][1:2].expand(3, -1, -1, -1))
+    assert not torch.equal(seen[1][0], seen[1][1])
+
+
+def test_where_there_is_no_cpu_the_renderer_sees_the_full_microbatch(random_clap: Path) -> None:
+    one = scorer(random_clap, microbatch=4)
+
+    class Elsewhere:
+        """The same model, said to be on another device."""
+
+        device = torch.device("meta")
+        embed_text, embed_windows = one.clap.embed_text, one.clap.embed_windows
+        sample_rate, window_samples = one.clap.sample_rate, one.clap.window_samples
+        weights_hash = one.clap.weights_hash
+
+    expected = one(VIBES[:3], CONFIGS[:3])
+    other = scorer(random_clap, microbatch=4)
+    other.clap = Elsewhere()
+    other._render = lambda configs, device, **rest: hiss(configs, device=torch.device("cpu"), **rest)
+    SHAPES.clear()
+    assert other(VIBES[:3], CONFIGS[:3]) == expected
+    assert SHAPES == [4]
+
+
+def test_a_renderer_that_loses_a_clip_is_an_error(random_clap: Path) -> None:
+    one = scorer(random_clap, microbatch=4)
+    one._render = lambda configs, **rest: hiss([*configs, *configs], **rest)
+    with pytest.raises(ValueError, match="must give one clip for each config, got 2 for 1"):
+        one(["v"], CONFIGS[:1])
 
 
 def test_a_known_config_is_not_rendered_again(random_clap: Path) -> None:
@@ -92,22 +118,22 @@ def test_a_known_config_is_not_rendered_again(random_clap: Path) -> None:
     assert SHAPES == []
     # Two mentions of one new config are rendered once, in one batch.
     assert len(set(one(["v", "v"], [CONFIGS[5], CONFIGS[5]]))) == 1
-    assert SHAPES == [3]
+    assert SHAPES == [1]
 
 
 def test_audio_is_closeness_to_the_vibe_less_what_sounds_worse_than_it(random_clap: Path) -> None:
     one = scorer(random_clap, bad_sounds=("hum", "static"))
-    vibe, clip = np.array(one.embed_text("v")), np.array(one.embed_configs(CONFIGS[:1])[0])
-    bad = np.array(one.embed_text("hum")) + np.array(one.embed_text("static"))
+    vibe, clip = one.embed_text("v"), one.embed_configs(CONFIGS[:1])[0]
+    bad = one.embed_text("hum") + one.embed_text("static")
     bad /= np.linalg.norm(bad)
-    expected = vibe @ clip - max(0.0, clip @ bad - vibe @ bad)
+    expected = vibe @ clip - max(0.0, float(clip @ bad - vibe @ bad))
     assert one(["v"], CONFIGS[:1])[0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_clip_that_sounds_better_than_its_vibe_gains_nothing(random_clap: Path) -> None:
     # The vibe is the bad sound itself: s(v, b) = 1, so no clip is worse.
     one = scorer(random_clap, bad_sounds=("hum",))
-    vibe, clip = np.array(one.embed_text("hum")), np.array(one.embed_configs(CONFIGS[:1])[0])
+    vibe, clip = one.embed_text("hum"), one.embed_configs(CONFIGS[:1])[0]
     assert one(["hum"], CONFIGS[:1])[0] == pytest.approx(vibe @ clip, abs=1e-12)
 
 
@@ -139,16 +165,17 @@ def test_broken_sound_gives_no_number(random_clap: Path, monkeypatch: pytest.Mon
 
 
 def test_a_vibe_of_megabytes_is_read_as_far_as_tokens_can_reach(random_clap: Path) -> None:
-    one = scorer(random_clap)
-    assert one.embed_text("rain " * 2_000_000) == one.embed_text("rain " * 4_000)
-    assert max(map(len, one._texts._values)) <= 20_000  # no megabytes are kept
+    caches = EmbeddingCaches()
+    one = scorer(random_clap, caches)
+    assert np.array_equal(one.embed_text("rain " * 2_000_000), one.embed_text("rain " * 4_000))
+    assert caches.num_bytes < 200_000  # no megabytes are kept
 
 
 def test_half_a_character_in_a_vibe_is_read_as_one_that_is_lost(random_clap: Path) -> None:
     one = scorer(random_clap)
-    assert one.embed_text("rain \ud83c") == one.embed_text("rain \ufffd")
+    assert np.array_equal(one.embed_text("rain \ud83c"), one.embed_text("rain \ufffd"))
     # Two halves are one whole.
-    assert one.embed_text("rain \ud83c\udf27") == one.embed_text("rain \U0001f327")
+    assert np.array_equal(one.embed_text("rain \ud83c\udf27"), one.embed_text("rain \U0001f327"))
 
 
 def test_ids_name_what_moves_a_score(random_clap: Path) -> None:
@@ -161,15 +188,6 @@ def test_ids_name_what_moves_a_score(random_clap: Path) -> None:
     assert scorer(random_clap, seconds=20.0, render_seed=3).renderer_id == "hiss-1:20s:seed3"
 
 
-def test_a_bounded_cache_forgets_what_was_not_used_for_longest() -> None:
-    cache: LruCache[int] = LruCache(2)
-    cache.put("a", 1)
-    cache.put("b", 2)
-    assert cache.get("a") == 1
-    cache.put("c", 3)
-    assert (cache.get("a"), cache.get("b"), cache.get("c"), len(cache)) == (1, None, 3, 2)
-
-
 def test_what_was_heard_comes_with_the_score_and_from_the_cache_alike(random_clap: Path) -> None:
     one = scorer(random_clap)
     heard = one.hear(VIBES[:4], CONFIGS[:4])
@@ -179,8 +197,8 @@ def test_what_was_heard_comes_with_the_score_and_from_the_cache_alike(random_cla
     for vibe, config, expected in zip(VIBES, CONFIGS, heard, strict=False):
         assert other.hear([vibe], [config]) == one.hear([vibe], [config]) == [expected]
     _, first = heard[0]
-    assert first.clip == one.embed_configs(CONFIGS[:1])[0]
-    assert first.vibe == one.embed_text(VIBES[0])
+    assert np.array_equal(first.clip, one.embed_configs(CONFIGS[:1])[0])
+    assert np.array_equal(first.vibe, one.embed_text(VIBES[0]))
     sound = hiss(CONFIGS[:1], seconds=10, sample_rate=48_000, device=torch.device("cpu"), seed=0)
     assert first.level_db == pytest.approx(10 * math.log10(float(sound.square().mean())), abs=1e-4)
     assert 0 <= first.clipped <= 1

@@ -15,6 +15,7 @@ from common.errors import UserError
 from common.random_configs import random_config
 from common.reward_config import ClapScorerConfig
 from rewards import AudioResult, Components, Heard, InProcessBackend, Scorer, audio_backend, load_callable
+from rewards.embeddings import normalized
 from rewards.schema import NUM_RULES
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Recorder:
 
     scorer_id = "recorder"
     renderer_id = "silence"
+    cache_counts = None
 
     def __init__(self, score: float = 0.5) -> None:
         self.score = score
@@ -130,7 +132,7 @@ class SecondEar(Recorder):
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         self(vibes, configs)
-        heard = Heard((0.6, 0.8), (1.0, 0.0), -20.0, 0.0, 0.1)
+        heard = Heard(normalized([0.6, 0.8]), normalized([1.0, 0.0]), -20.0, 0.0, 0.1)
         return [AudioResult(None, "gone") if vibe == "?" else AudioResult(9.0, None, heard) for vibe in vibes]
 
 

@@ -33,6 +33,7 @@ class KnownNoise:
 
     scorer_id = "known"
     renderer_id = "silence"
+    cache_counts = None
     answers = True
 
     def __init__(self, clap: ClapScorerConfig) -> None:

@@ -17,6 +17,7 @@ from common.random_configs import random_config
 from common.records import ResultRecord
 from common.sentinels import SentinelConfig
 from rewards import Components, Heard, Scorer
+from rewards.embeddings import normalized
 from trainables.trial import run_trial
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ class OneConfig(Scorer):
     @staticmethod
     def _heard(vibe: str) -> Heard:
         letters = [vibe.count(letter) for letter in "aeiou"]
-        length = sum(count**2 for count in letters) ** 0.5
-        text = tuple(count / length for count in letters)
-        return Heard((1.0, 0.0, 0.0, 0.0, 0.0), text, -20.0, 0.25, 0.1)
+        return Heard(normalized([1, 0, 0, 0, 0]), normalized(letters), -20.0, 0.25, 0.1)
 
 
 def quiet(progress: Progress) -> None:
@@ -111,7 +110,7 @@ class Improving(OneConfig):
     def score(self, vibes: Sequence[str], completions: Sequence[str]) -> list[Components]:
         self.evaluations += 1
         sine = 0.1 * self.evaluations
-        heard = Heard((sine, (1 - sine**2) ** 0.5), (1.0, 0.0), -20.0, 0.0, 0.1)
+        heard = Heard(normalized([sine, (1 - sine**2) ** 0.5]), normalized([1.0, 0.0]), -20.0, 0.0, 0.1)
         return [
             Components(
                 1.0, 1.0, 0.5, renderable=True, heard=heard,

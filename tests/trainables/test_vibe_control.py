@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from rewards import Heard
+from rewards.embeddings import Embedding, normalized
 from trainables.vibe_control import mismatched_similarities
 
 
-def unit(rng: np.random.Generator) -> tuple[float, ...]:
-    vector = rng.normal(size=16)
-    return tuple((vector / np.linalg.norm(vector)).tolist())
+def unit(rng: np.random.Generator) -> Embedding:
+    return normalized(rng.normal(size=16))
 
 
 def heard(number: int, seed: int = 0) -> list[Heard | None]:

@@ -18,6 +18,7 @@ from common.music_schema import config_hash
 from common.random_configs import random_config
 from common.training_config import PROJECT_ROOT
 from rewards import AudioResult, Heard
+from rewards.embeddings import normalized
 from rewards.schema import NUM_RULES
 from rewards.score_table import SCORE_SCHEMA
 from tests.vibesweep.refusals import refused
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from common.music_schema import MusicConfig
 
 CONFIGS = [random_config(random.Random(seed)) for seed in range(4)]
-HEARD = Heard(clip=(0.6, 0.8), vibe=(1.0, 0.0), level_db=-20.0, clipped=0.25, flatness=0.1)
+HEARD = Heard(
+    clip=normalized([0.6, 0.8]), vibe=normalized([1.0, 0.0]), level_db=-20.0, clipped=0.25, flatness=0.1
+)
 BARE_SCHEMA = 37 / NUM_RULES
 """34 labels, their order, their keys and the payload's keys."""
 ROW = json.loads((PROJECT_ROOT / "tiny/data/sft_sample.jsonl").read_text().splitlines()[0])
@@ -51,6 +54,7 @@ class StubAudio:
     """Gives each config a number of its own, and remembers what it was asked."""
 
     renderer_id = "silence"
+    cache_counts = None
 
     def __init__(self, scorer_id: str = "stub") -> None:
         self.scorer_id = scorer_id
