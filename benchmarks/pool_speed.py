@@ -45,6 +45,7 @@ class FreeBackend:
     """Every config is worth 0, at no cost."""
 
     scorer_id = renderer_id = "free"
+    cache_counts = None
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         """[B] zeros."""

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cluster.scoring.keys import ScorerIds, ScorerKey
 from common.music_schema import MusicConfig
-from rewards import AudioResult, load_callable
+from rewards import AudioResult, CacheCounts, load_callable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rewards import AudioBackend
 
-__all__ = ["ScoringActor"]
+__all__ = ["Scored", "ScoringActor"]
+
+
+class Scored(NamedTuple):
+    """What came of one batch."""
+
+    results: list[AudioResult]
+    """[B], in the order of the configs."""
+    hits: int
+    """Configs whose embedding was cached."""
+    misses: int
+    """Configs that were rendered; both are 0 for a scorer without a cache."""
 
 
 class ScoringActor:
@@ -52,13 +63,16 @@ class ScoringActor:
         backend = self._backend(key)
         return ScorerIds(scorer_id=backend.scorer_id, renderer_id=backend.renderer_id)
 
-    def audio(self, key: str, vibes: Sequence[str], configs: Sequence[str]) -> list[AudioResult]:
+    def audio(self, key: str, vibes: Sequence[str], configs: Sequence[str]) -> Scored:
         """Score [B] configs, as JSON, for their [B] vibes."""
+        backend = self._backend(key)
         parsed = [MusicConfig.model_validate_json(config) for config in configs]
-        results = self._backend(key).audio(vibes, parsed)
+        before = backend.cache_counts or CacheCounts()
+        results = backend.audio(vibes, parsed)
+        after = backend.cache_counts or CacheCounts()
         assert len(results) == len(configs), f"{len(results)} answers to {len(configs)} configs"
         assert all(r.score is None or math.isfinite(r.score) for r in results), "backends answer no NaN"
-        return results
+        return Scored(results, after.hits - before.hits, after.misses - before.misses)
 
     def _backend(self, key: str) -> AudioBackend:
         if key not in self._backends:

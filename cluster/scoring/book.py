@@ -68,6 +68,10 @@ class Tally:
     batches: int = 0
     clips: int = 0
     """Clips in those batches."""
+    hits: int = 0
+    """Configs in finished batches whose embedding was cached."""
+    misses: int = 0
+    """Configs in finished batches that were rendered."""
 
 
 class Book:
@@ -182,8 +186,10 @@ class Book:
             default=float("inf"),
         )
 
-    def finish(self, batch: Batch, results: Sequence[AudioResult]) -> None:
-        """Take in a worker's [N] answers to the [N] pairs of its batch."""
+    def finish(self, batch: Batch, results: Sequence[AudioResult], hits: int = 0, misses: int = 0) -> None:
+        """Take in a worker's [N] answers to the [N] pairs of its batch, and what its cache knew of them."""
+        self.tally.hits += hits
+        self.tally.misses += misses
         rest = iter(results)
         for clip in batch.clips:
             answers = {vibe: next(rest) for vibe in clip.sent}

@@ -86,6 +86,11 @@ class PoolBackend:
         """The renderer's id in the ledger."""
         return self.ids.renderer_id
 
+    @property
+    def cache_counts(self) -> None:
+        """None: the caches are the scorers', and the pool's report tells of them."""
+        return
+
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         """Score [B] configs for their [B] vibes, in their order.
 

@@ -138,7 +138,7 @@ class Crew:
             self._in_hand[slot] += 1
             try:
                 await worker.load(batch.scorer)
-                results = await worker.score(
+                scored = await worker.score(
                     # The second batch may wait for the whole first one.
                     batch.scorer, *batch.pairs(), within_s=hang_s * (1 + only_full)
                 )  # fmt: skip
@@ -148,7 +148,7 @@ class Crew:
                 self._book.lose(batch, one_line(error))
                 raise
             else:
-                self._book.finish(batch, results)
+                self._book.finish(batch, *scored)
                 self.num_stillborn = 0
             finally:
                 self._in_hand[slot] -= 1

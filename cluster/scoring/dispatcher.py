@@ -120,14 +120,14 @@ class ScoringDispatcher:
         workers = await self._first(self._crew.size)
         try:
             await asyncio.gather(*(worker.load(scorer) for worker in workers))
-            answers = await asyncio.gather(
+            probed = await asyncio.gather(
                 *(worker.score(scorer, [probe.vibe], [probe.config], LOAD_DEADLINE_S) for worker in workers)
             )
         except (RewardError, WorkerLostError) as error:
             raise ClusterError(f"a scorer cannot score: {error}") from error
-        for (answer,) in answers:
-            if answer.score is None:
-                raise ClusterError(f"a scorer cannot score a valid config: {answer.reason}")
+        for scored in probed:
+            if scored.results[0].score is None:
+                raise ClusterError(f"a scorer cannot score a valid config: {scored.results[0].reason}")
 
     async def report(self) -> PoolReport:
         """How the pool is doing."""
@@ -148,7 +148,7 @@ class ScoringDispatcher:
             latency_p50_s=self._meter.latency(50),
             latency_p95_s=self._meter.latency(95),
             answers_per_s=self._meter.rate(_now()),
-            hit_rate=None,
+            hit_rate=tally.hits / (tally.hits + tally.misses) if tally.hits + tally.misses else None,
         )
 
     def _open(self) -> None:

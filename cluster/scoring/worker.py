@@ -15,8 +15,8 @@ from common.errors import RewardError, UserError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from cluster.scoring.actor import Scored
     from cluster.scoring.keys import ScorerIds
-    from rewards import AudioResult
     from search_spaces.resources import Resources
 
 __all__ = ["LOAD_DEADLINE_S", "RayWorker", "Worker", "WorkerLostError", "one_line"]
@@ -52,7 +52,7 @@ class Worker(Protocol):
 
     async def score(
         self, scorer: str, vibes: Sequence[str], configs: Sequence[str], within_s: float
-    ) -> list[AudioResult]:
+    ) -> Scored:
         """Score [B] configs, as JSON, for their [B] vibes.
 
         Raises:
@@ -95,10 +95,10 @@ class RayWorker:
 
     async def score(
         self, scorer: str, vibes: Sequence[str], configs: Sequence[str], within_s: float
-    ) -> list[AudioResult]:
+    ) -> Scored:
         """See Worker."""
-        answers: list[AudioResult] = await _answer(self._actor.audio.remote(scorer, vibes, configs), within_s)
-        return answers
+        scored: Scored = await _answer(self._actor.audio.remote(scorer, vibes, configs), within_s)
+        return scored
 
     def kill(self) -> None:
         """See Worker."""

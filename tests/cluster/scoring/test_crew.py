@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster.scoring import crew as crew_module
+from cluster.scoring.actor import Scored
 from cluster.scoring.book import Book, Question
 from cluster.scoring.crew import Crew
 from cluster.scoring.keys import ScorerIds
@@ -45,7 +46,7 @@ class StandIn:
 
     async def score(
         self, scorer: str, vibes: Sequence[str], configs: Sequence[str], within_s: float
-    ) -> list[AudioResult]:
+    ) -> Scored:
         self.batches.append(list(configs))
         await asyncio.sleep(0.001)
         if "break" in vibes:
@@ -55,7 +56,7 @@ class StandIn:
         if "hang" in vibes:
             await asyncio.sleep(within_s)
             raise WorkerLostError(f"no answer within {within_s:g} s")
-        return [AudioResult(float(len(vibe)), None) for vibe in vibes]
+        return Scored([AudioResult(float(len(vibe)), None) for vibe in vibes], 1, len(vibes) - 1)
 
     def kill(self) -> None:
         self.alive = False
@@ -116,6 +117,8 @@ def test_two_workers_share_the_clips() -> None:
     async def act(scene: Scene) -> None:
         assert scores(await scene.ask(*["rain"] * 40)) == [4.0] * 40
         assert all(worker.batches for worker in scene.hired)
+        batches = sum(len(worker.batches) for worker in scene.hired)
+        assert (scene.book.tally.hits, scene.book.tally.misses) == (batches, 40 - batches)
 
     scene = Scene(2)
     play(scene, act)
@@ -221,7 +224,7 @@ def test_a_steady_crew_stays_as_it_is() -> None:
 
 def test_an_unexpected_exception_is_told() -> None:
     class Broken(StandIn):
-        async def score(self, *_: object, **__: object) -> list[AudioResult]:
+        async def score(self, *_: object, **__: object) -> Scored:
             raise ZeroDivisionError
 
     async def act(scene: Scene) -> None:
