@@ -72,10 +72,7 @@ class Engine:
             tracks = self._hits.add(tracks, self._next, num_tiles)
         if tracks is None:
             tracks = torch.zeros(self._clips * 4 * num_tiles, band.tile, device=self._device)
-        buses = tracks.view(self._clips, 2, num_tiles, 2, band.tile)
-        dry, echoed = buses.transpose(2, 3).unbind(1)
-        sound = torch.empty(dry.shape, device=self._device)
-        torch.add(dry, echoed, out=sound)
-        sound = sound.flatten(2)
+        dry, echoed = tracks.view(self._clips, 2, 2, -1).unbind(1)
+        sound = dry.add_(echoed)
         echo.add(sound, echoed)
         return sound

@@ -96,7 +96,7 @@ class Hits:
         """Adds what sounds in a stretch of tiles.
 
         Args:
-            tracks: [C * 2 * count * 2, TILE] clips, (dry, echoed), tiles, (left, right), changed in place;
+            tracks: [C * 2 * 2 * count, TILE] clips, (dry, echoed), (left, right), tiles, changed in place;
                 none for silence.
             first: the first tile.
             count: how many.
@@ -112,12 +112,12 @@ class Hits:
         hit = np.repeat(np.arange(len(sizes)), sizes)
         row = np.arange(len(hit)) - np.repeat(np.cumsum(sizes) - sizes - begin, sizes)
         column = self._first[hit] + row - self._begin[hit]
-        tile, row = np.divmod(row - low, _ROWS_PER_TILE)
-        left = (self._bus[hit] * count + tile) * 2 * _ROWS_PER_TILE + row
+        side = count * _ROWS_PER_TILE
+        left = self._bus[hit] * 2 * side + row - low
         placed = place(
             self._bank.rows,
-            self._clips * 4 * count * _ROWS_PER_TILE,
-            rows=np.concatenate([left, left + _ROWS_PER_TILE]),
+            self._clips * 4 * side,
+            rows=np.concatenate([left, left + side]),
             columns=np.concatenate([column, column]),
             gains=np.concatenate([self._gains[hit, 0], self._gains[hit, 1]]),
             onto=None if tracks is None else tracks.view(-1, ROW),

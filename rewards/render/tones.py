@@ -4,6 +4,9 @@ A partial of angular frequency w within a step of N samples that begins at phase
     a(n) sin(p + w n) = [a sin p] cos(w n) + [a cos p] sin(w n),   a(n) = a0 + (a1 - a0) n / N,
 so that a tile of M steps and P partials is [M, 4 P] @ [4 P, N]: four multiply-adds per partial and sample in
 place of a sine, with frequencies exact and amplitudes free to move from step to step.
+
+Whatever is wanted of every partial at every knot is laid out [P, tiles, knots], so that what a chord's partials
+share, and what a partial keeps from knot to knot, are broadcast over long rows.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float64]
 
+_SPIKE_S = 0.04
+
 
 def controls_of(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
     """[C, 2, K] movement and tension of every clip at POINTS_PER_S."""
@@ -41,15 +46,14 @@ def controls_of(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
 
 
 class _Partials(NamedTuple):
-    """E notes of up to P partials on the device; [E, 1, P] unless said otherwise."""
+    """E chords of up to P partials on the device."""
 
     hertz: torch.Tensor
-    """[E, P] float64: phases are taken in whole turns before they are rounded."""
-    amps: torch.Tensor
-    decays: torch.Tensor
-    log_ratios: torch.Tensor
-    turns: torch.Tensor
-    """Turns of each partial from knot to knot, less the whole ones."""
+    """[P, E] float64: phases are taken in whole turns before they are rounded."""
+    scalars: torch.Tensor
+    """[3, P, E] logarithms of amplitude and ratio, and decay per second."""
+    turning: torch.Tensor
+    """[2, P, E, KNOTS] cosine and sine of what a partial turns from its tile's first knot on."""
     table: torch.Tensor
     """[E, 4 P, N] cosines and sines of one step, flat and rising from 0 to 1."""
 
@@ -68,33 +72,33 @@ class Tones:
         self._controls = controls
         self._device = controls.device
         self._rate = sample_rate / voices.band.divisor
-        knots = torch.arange(KNOTS + 1, dtype=torch.float32, device=self._device)
-        self._knots = knots[:-1, None]
-        self._knots_s = knots * (voices.band.step / self._rate)
-        self._scalars = np.stack([voices.clip, *voices.envelopes], axis=1)
+        self._knots = torch.arange(KNOTS + 1, device=self._device) * voices.band.step
+        self._scalars = np.stack(voices.envelopes, axis=1)
 
-    def _partials(self, notes: Ints, width: int) -> _Partials:
-        """What is needed of these notes ([E] indices), none of which has more than `width` partials."""
-        step = self.voices.band.step
-
-        def of(table: Floats) -> torch.Tensor:
-            return torch.tensor(table[notes, None, :width], dtype=torch.float32, device=self._device)
-
-        hertz = torch.tensor(self.voices.hertz[notes, :width], device=self._device)
-        per_sample = hertz / self._rate
+    def _partials(self, chords: Ints, width: int) -> _Partials:
+        """What is needed of these chords ([E] indices), none of which has more than `width` partials."""
+        voices = self.voices
+        hertz = torch.from_numpy(voices.hertz[chords, :width]).to(self._device)
+        with np.errstate(divide="ignore"):
+            logs = np.log(voices.amps[chords, :width])
+        ratios, decays = voices.log_ratios[chords, :width], voices.decays[chords, :width]
+        scalars = np.stack([logs, ratios, decays]).astype(np.float32)
+        step = voices.band.step
         steps = torch.arange(step, dtype=torch.float32, device=self._device)
         # A few dozen turns at the most: here single precision will do.
-        angle = (2.0 * np.pi * per_sample).float()[:, :, None] * steps
-        ramp = steps / step
-        sine, cosine = angle.sin(), angle.cos_()
-        turns = per_sample * step
+        radians = (2.0 * np.pi / self._rate) * hertz
+        angle = radians.float()[:, :, None] * steps
+        table = torch.empty(len(chords), 4, width, step, device=self._device)
+        flat, rising = table[:, :2], table[:, 2:]
+        torch.cos(angle, out=flat[:, 0])
+        torch.sin(angle, out=flat[:, 1])
+        torch.mul(flat, steps / step, out=rising)
+        turn = (radians.t()[:, :, None] * self._knots[:-1]).float()
         return _Partials(
-            hertz=hertz,
-            amps=of(self.voices.amps),
-            decays=of(self.voices.decays),
-            log_ratios=of(self.voices.log_ratios),
-            turns=(turns - turns.floor()).float()[:, None],
-            table=torch.cat([cosine, sine, cosine * ramp, sine * ramp], dim=1),
+            hertz=hertz.t(),
+            scalars=torch.from_numpy(scalars).to(self._device).transpose(1, 2),
+            turning=torch.stack([turn.cos(), turn.sin()]),
+            table=table.flatten(1, 2),
         )
 
     def tracks(self, first: int, count: int) -> torch.Tensor | None:
@@ -105,38 +109,39 @@ class Tones:
             count: how many.
 
         Returns:
-            [C * 2 * count * 2, tile] clips, (dry, echoed), tiles, (left, right), one after the other; none if
+            [C * 2 * 2 * count, tile] clips, (dry, echoed), (left, right), tiles, one after the other; none if
             nothing sounds.
         """
         voices = self.voices
         begin = np.maximum(voices.first_tile, first)
         sizes = np.maximum(np.minimum(voices.end_tile, first + count) - begin, 0)
-        note = np.repeat(np.arange(len(sizes)), sizes)
-        if not len(note):
+        chord = np.repeat(np.arange(len(sizes)), sizes)
+        if not len(chord):
             return None
-        tile = np.arange(len(note)) - np.repeat(np.cumsum(sizes) - sizes - begin, sizes)
-        rows = 2 * ((voices.clip[note] * 2 + voices.bus[note]) * count + tile - first)
-        pieces = np.arange(len(note))
-        gains = voices.gains[note].astype(np.float32)
+        tile = np.arange(len(chord)) - np.repeat(np.cumsum(sizes) - sizes - begin, sizes) - first
+        left = (voices.clip[chord] * 2 + voices.bus[chord]) * 2 * count + tile
+        pieces = np.arange(len(chord))
+        gains = voices.gains[chord].astype(np.float32)
         return place(
-            self._tiles(note, tile, sizes),
+            self._tiles(chord, tile, sizes, first, count),
             len(self._controls) * 4 * count,
-            rows=np.concatenate([rows, rows + 1]),
+            rows=np.concatenate([left, left + count]),
             columns=np.concatenate([pieces, pieces]),
             gains=np.concatenate([gains[:, 0], gains[:, 1]]),
         )
 
-    def _tiles(self, note: Ints, tile: Ints, sizes: Ints) -> torch.Tensor:
-        """[K, tile] samples of K (note, tile) pairs, `sizes` ([E]) of each note in turn."""
+    def _tiles(self, chord: Ints, tile: Ints, sizes: Ints, first: int, count: int) -> torch.Tensor:
+        """[K, tile] samples of K (chord, tile) pairs, `sizes` ([E]) of each chord in turn."""
         band = self.voices.band
-        start_s = (tile * band.tile + band.ahead) / self._rate
-        since_s = start_s - self.voices.envelopes.onset_s[note]
-        envelope, glow, time = self._envelopes(note, start_s, since_s)
-        since = torch.from_numpy(since_s).to(self._device)[:, None]
-        pieces = torch.empty(len(note), KNOTS, band.step, device=self._device)
+        since_s = ((tile + first) * band.tile + band.ahead) / self._rate - self.voices.envelopes.onset_s[
+            chord
+        ]
+        envelope, glow, time = self._envelopes(chord, tile, since_s, first, count)
+        since = torch.from_numpy(since_s).to(self._device)
+        pieces = torch.empty(len(chord) * KNOTS, band.step, device=self._device)
         end = 0
-        for first, last, width in self.voices.groups:
-            sounding = first + np.flatnonzero(sizes[first:last])
+        for start, stop, width in self.voices.groups:
+            sounding = start + np.flatnonzero(sizes[start:stop])
             counts = sizes[sounding]
             begin, end = end, end + int(counts.sum())
             if begin == end:
@@ -144,63 +149,71 @@ class Tones:
             part = slice(begin, end)
             own = torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(self._device)
             partials = self._partials(sounding, width)
-            amplitude = glow[part] * partials.log_ratios[own]
-            amplitude.addcmul_(time[part], partials.decays[own], value=-1.0)
-            amplitude.exp_().mul_(envelope[part]).mul_(partials.amps[own])
+            log_amp, log_ratio, decay = partials.scalars.index_select(2, own)[:, :, :, None].unbind()
+            amplitude = torch.addcmul(log_amp, log_ratio, glow[part])
+            # Not exp2: quicker, but it rounds otherwise at a row's end, and samples would depend on the batch.
+            amplitude.addcmul_(decay, time[part], value=-1.0).exp_().mul_(envelope[part])
             # Phases in turns and float64 until the whole turns are gone: a late tile keeps its precision.
-            turns = partials.hertz[own] * since[part]
-            turns = turns.sub_(turns.floor()).float()[:, None]
-            phase = torch.addcmul(turns, partials.turns[own], self._knots).mul_(2.0 * np.pi)
-            level, slope = amplitude[:, :-1], amplitude[:, 1:] - amplitude[:, :-1]
-            sine, cosine = phase.sin(), phase.cos_()
-            weights = torch.cat([level * sine, level * cosine, slope * sine, slope * cosine], dim=2)
-            _products(weights, partials.table, counts, own, pieces[part])
-        return pieces.flatten(1)
+            turns = partials.hertz.index_select(1, own).mul_(since[part])
+            phase = turns.sub_(turns.floor()).mul_(2.0 * np.pi).float()[:, :, None]
+            begun, turned = torch.stack([phase.sin(), phase.cos()]), partials.turning.index_select(2, own)
+            wave = begun * turned[0]
+            wave[0].addcmul_(begun[1], turned[1])
+            wave[1].addcmul_(begun[0], turned[1], value=-1.0)
+            weights = torch.empty(4, *wave.shape[1:], device=self._device)
+            level, slope = amplitude[:, :, :-1], amplitude[:, :, 1:] - amplitude[:, :, :-1]
+            torch.mul(level, wave, out=weights[:2])
+            torch.mul(slope, wave, out=weights[2:])
+            _products(weights.flatten(0, 1), partials.table, counts, own, pieces[begin * KNOTS : end * KNOTS])
+        return pieces.view(len(chord), -1)
 
     def _envelopes(
-        self, note: Ints, start_s: Floats, since_s: Floats
+        self, chord: Ints, tile: Ints, since_s: Floats, first: int, count: int
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """[K, KNOTS + 1, 1] each: amplitude, brightness and time since the onset at the knots of K tiles."""
-        scalars = self._scalars[note]
-        scalars[:, 1] = since_s
+        """[K, KNOTS + 1] each: amplitude, brightness and time since the onset at the knots of K tiles."""
+        scalars = self._scalars[chord]
+        scalars[:, 0] = since_s
         columns = torch.from_numpy(scalars.astype(np.float32)).to(self._device)[:, :, None].unbind(1)
-        clip, since, gate, attack, release, spike, share = columns
-        time = self._knots_s + since
+        since, gate, attack, release, spike, share = columns
+        time = self._knots / self._rate + since
         rise = (time / attack).clamp_(0.0, 1.0)
         fall = (1.0 - (time - gate) / release).clamp_(0.0, 1.0)
         envelope = rise.square().mul_(3.0 - 2.0 * rise).mul_(fall.square_())
         time.clamp_(min=0.0)
-        envelope.addcmul_(envelope * spike, torch.exp(time * (-1.0 / 0.04)))
+        envelope.addcmul_(envelope * spike, torch.exp(time * (-1.0 / _SPIKE_S)))
 
-        position = torch.from_numpy(start_s.astype(np.float32)).to(self._device)[:, None] + self._knots_s
-        length = self._controls.shape[2]
-        position = (position * POINTS_PER_S).clamp_(max=length - 1.001)
-        left = position.long()
-        part = position.sub_(left)
-        # The curves of all clips lie in one row of memory: clip after clip, movement first, tension second.
-        index = left + clip.long() * (2 * length)
-        flat = self._controls.view(-1)
-        moved = torch.lerp(flat[index], flat[index + 1], part).mul_(share)
-        index += length
-        tension = torch.lerp(flat[index], flat[index + 1], part).sub_(0.5)
+        place_of = torch.from_numpy(self.voices.clip[chord] * count + tile).to(self._device)
+        moved, tension = self._controls_at(first, count).index_select(1, place_of)
+        moved = moved * share
         envelope.mul_((1.0 + 0.55 * moved).clamp_(min=0.0)).mul_(1.0 + 0.5 * tension)
         glow = moved.mul_(0.8).add_(tension, alpha=0.7)
-        return envelope[:, :, None], glow[:, :, None], time[:, :, None]
+        return envelope, glow, time
+
+    def _controls_at(self, first: int, count: int) -> torch.Tensor:
+        """[2, C * count, KNOTS + 1] movement, and tension less a half, at the knots of a stretch of tiles."""
+        band = self.voices.band
+        tiles = torch.arange(first, first + count, device=self._device, dtype=torch.float64)[:, None]
+        position = (tiles * band.tile + band.ahead + self._knots) * (POINTS_PER_S / self._rate)
+        position.clamp_(max=self._controls.shape[2] - 1.001)
+        left = position.long()
+        part = (position - left).float()
+        curves = torch.lerp(self._controls[:, :, left], self._controls[:, :, left + 1], part)
+        curves[:, 1] -= 0.5
+        return curves.transpose(0, 1).flatten(1, 2)
 
 
 def _products(
-    weights: torch.Tensor, tables: torch.Tensor, counts: Ints, note: torch.Tensor, out: torch.Tensor
+    weights: torch.Tensor, tables: torch.Tensor, counts: Ints, chord: torch.Tensor, out: torch.Tensor
 ) -> None:
-    """Tiles from weights [K, M, 4 P] and tables [E, 4 P, N], into `out` [K, M, N]; `counts` [E] tiles a note.
+    """Tiles from weights [4 P, K, M] and tables [E, 4 P, N], into `out` [K * M, N]; `counts` [E] a chord.
 
-    On a CPU one product per note, over all its tiles: copying its table for each of them would cost twice
+    On a CPU one product per chord, over all its tiles: copying its table for each of them would cost twice
     the arithmetic. On a GPU, where a launch costs more than a copy, one batched product for all.
     """
     if weights.device.type != "cpu":
-        torch.bmm(weights, tables[note], out=out)
+        torch.bmm(weights.permute(1, 2, 0), tables[chord], out=out.view(len(chord), KNOTS, -1))
         return
     sizes = (counts * KNOTS).tolist()
-    parts = torch.split_with_sizes(weights.flatten(0, 1), sizes)
-    sounds = torch.split_with_sizes(out.flatten(0, 1), sizes)
-    for part, table, sound in zip(parts, tables.unbind(0), sounds, strict=True):
+    parts = weights.flatten(1).t().split_with_sizes(sizes)
+    for part, table, sound in zip(parts, tables.unbind(0), out.split_with_sizes(sizes), strict=True):
         torch.mm(part, table, out=sound)
