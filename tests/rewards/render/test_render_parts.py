@@ -18,9 +18,9 @@ from rewards.render.engine import Engine
 from rewards.render.labels import ECHO_FEEDBACK, ECHO_SEND
 from rewards.render.notes import flatten_notes
 from rewards.render.placing import place
+from rewards.render.resample import FULL_TO_HALF, HALF_TO_FULL, QUARTER_TO_HALF, Resampler
 from rewards.render.timbres import TIMBRES
 from rewards.render.tones import Tones, controls_of
-from rewards.render.upsample import HISTORY, upsample
 
 RATE = 48_000
 CPU = torch.device("cpu")
@@ -91,12 +91,25 @@ def test_no_partial_is_lost_between_the_bands_or_beyond_the_limit() -> None:
 
 
 def test_upsampling_keeps_a_low_tone_and_delays_it_by_what_the_band_runs_ahead() -> None:
-    hertz, size = 3_700.0, 16 * 200
-    low = torch.sin(2 * np.pi * hertz * torch.arange(-HISTORY, size, dtype=torch.float64) / (RATE / DIVISOR))
-    full = upsample(low.float()).double()
+    hertz, size = 3_700.0, 32 * 100
+    low = torch.sin(2 * np.pi * hertz * torch.arange(size, dtype=torch.float64) / (RATE / DIVISOR)).float()
+    to_half = Resampler(QUARTER_TO_HALF, (), up=True, device=CPU)
+    to_full = Resampler(HALF_TO_FULL, (), up=True, device=CPU)
+    # In two stretches: the second begins where the first ended.
+    full = torch.cat([to_full(to_half(part)) for part in low.split(32 * 60)]).double()
     times = torch.arange(DIVISOR * size, dtype=torch.float64) - DIVISOR * AHEAD
-    expected = torch.sin(2 * np.pi * hertz * times / RATE)
-    assert float((full - expected).abs().max()) < 2e-3
+    error = (full - torch.sin(2 * np.pi * hertz * times / RATE)).abs()
+    assert float(error[2 * DIVISOR * AHEAD :].max()) < 2e-3
+
+
+def test_halving_the_rate_keeps_what_is_below_and_loses_what_is_above_the_new_limit() -> None:
+    times = torch.arange(32 * 200, dtype=torch.float64) / RATE
+    for hertz, left in ((1_000.0, 1.0), (9_000.0, 1.0), (16_000.0, 0.0), (22_000.0, 0.0)):
+        half = Resampler(FULL_TO_HALF, (), up=False, device=CPU)
+        heard = half(torch.sin(2 * np.pi * hertz * times).float())[64:].double()
+        late = times[::2] - 2 * FULL_TO_HALF.reach / RATE
+        expected = left * torch.sin(2 * np.pi * hertz * late)[64:]
+        assert float((heard - expected).abs().max()) < 0.02, hertz
 
 
 @pytest.mark.parametrize("stereo", ["mono", "wide"])
