@@ -46,16 +46,18 @@ def controls_of(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
 
 
 class _Partials(NamedTuple):
-    """E chords of up to P partials on the device."""
+    """X partials of E chords on the device, chord after chord, and a silent one in the end."""
 
+    begin: Ints
+    """[E] the first of each chord."""
     hertz: torch.Tensor
-    """[P, E] float64: phases are taken in whole turns before they are rounded."""
+    """[X + 1] float64: phases are taken in whole turns before they are rounded."""
     scalars: torch.Tensor
-    """[3, P, E] logarithms of amplitude and ratio, and decay per second."""
+    """[3, X + 1] logarithms of amplitude and ratio, and decay per second."""
     turning: torch.Tensor
-    """[2, P, E, KNOTS] cosine and sine of what a partial turns from its tile's first knot on."""
+    """[2, X + 1, KNOTS] cosine and sine of what a partial turns from its tile's first knot on."""
     table: torch.Tensor
-    """[E, 4 P, N] cosines and sines of one step, flat and rising from 0 to 1."""
+    """[X + 1, 4, N] cosines and sines of one step, flat and rising from 0 to 1."""
 
 
 class Tones:
@@ -74,31 +76,34 @@ class Tones:
         self._rate = sample_rate / voices.band.divisor
         self._knots = torch.arange(KNOTS + 1, device=self._device) * voices.band.step
         self._scalars = np.stack(voices.envelopes, axis=1)
+        self._widths = np.count_nonzero(voices.amps, axis=1)
 
-    def _partials(self, chords: Ints, width: int) -> _Partials:
-        """What is needed of these chords ([E] indices), none of which has more than `width` partials."""
-        voices = self.voices
-        hertz = torch.from_numpy(voices.hertz[chords, :width]).to(self._device)
-        with np.errstate(divide="ignore"):
-            logs = np.log(voices.amps[chords, :width])
-        ratios, decays = voices.log_ratios[chords, :width], voices.decays[chords, :width]
-        scalars = np.stack([logs, ratios, decays]).astype(np.float32)
+    def _partials(self, chords: Ints) -> _Partials:
+        """What is needed of these chords ([E] indices)."""
+        voices, widths = self.voices, self._widths[chords]
+        chord = np.repeat(chords, widths)
+        begin = np.cumsum(widths) - widths
+        column = np.arange(len(chord)) - np.repeat(begin, widths)
+        hertz = torch.from_numpy(np.append(voices.hertz[chord, column], 0.0)).to(self._device)
+        scalars = np.zeros((3, len(chord) + 1))
+        scalars[0, :-1] = np.log(voices.amps[chord, column])
+        scalars[1, :-1], scalars[2, :-1] = voices.log_ratios[chord, column], voices.decays[chord, column]
+        scalars[0, -1] = -np.inf
         step = voices.band.step
         steps = torch.arange(step, dtype=torch.float32, device=self._device)
         # A few dozen turns at the most: here single precision will do.
-        radians = (2.0 * np.pi / self._rate) * hertz
-        angle = radians.float()[:, :, None] * steps
-        table = torch.empty(len(chords), 4, width, step, device=self._device)
-        flat, rising = table[:, :2], table[:, 2:]
-        torch.cos(angle, out=flat[:, 0])
-        torch.sin(angle, out=flat[:, 1])
-        torch.mul(flat, steps / step, out=rising)
-        turn = (radians.t()[:, :, None] * self._knots[:-1]).float()
+        radians = ((2.0 * np.pi / self._rate) * hertz).float()[:, None]
+        angle, turn = radians * steps, radians * self._knots[:-1]
+        table = torch.empty(len(hertz), 4, step, device=self._device)
+        torch.cos(angle, out=table[:, 0])
+        torch.sin(angle, out=table[:, 1])
+        torch.mul(table[:, :2], steps / step, out=table[:, 2:])
         return _Partials(
-            hertz=hertz.t(),
-            scalars=torch.from_numpy(scalars).to(self._device).transpose(1, 2),
+            begin=begin,
+            hertz=hertz,
+            scalars=torch.from_numpy(scalars.astype(np.float32)).to(self._device),
             turning=torch.stack([turn.cos(), turn.sin()]),
-            table=table.flatten(1, 2),
+            table=table,
         )
 
     def tracks(self, first: int, count: int) -> torch.Tensor | None:
@@ -139,33 +144,52 @@ class Tones:
         envelope, glow, time = self._envelopes(chord, tile, since_s, first, count)
         since = torch.from_numpy(since_s).to(self._device)
         pieces = torch.empty(len(chord) * KNOTS, band.step, device=self._device)
+        sounding = np.flatnonzero(sizes)
+        partials = self._partials(sounding)
         end = 0
         for start, stop, width in self.voices.groups:
-            sounding = start + np.flatnonzero(sizes[start:stop])
-            counts = sizes[sounding]
+            group = slice(*np.searchsorted(sounding, (start, stop)))
+            counts, widths = sizes[sounding[group]], self._widths[sounding[group]]
             begin, end = end, end + int(counts.sum())
             if begin == end:
                 continue
             part = slice(begin, end)
-            own = torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(self._device)
-            partials = self._partials(sounding, width)
-            log_amp, log_ratio, decay = partials.scalars.index_select(2, own)[:, :, :, None].unbind()
-            amplitude = torch.addcmul(log_amp, log_ratio, glow[part])
-            # Not exp2: quicker, but it rounds otherwise at a row's end, and samples would depend on the batch.
-            amplitude.addcmul_(decay, time[part], value=-1.0).exp_().mul_(envelope[part])
-            # Phases in turns and float64 until the whole turns are gone: a late tile keeps its precision.
-            turns = partials.hertz.index_select(1, own).mul_(since[part])
-            phase = turns.sub_(turns.floor()).mul_(2.0 * np.pi).float()[:, :, None]
-            begun, turned = torch.stack([phase.sin(), phase.cos()]), partials.turning.index_select(2, own)
-            wave = begun * turned[0]
-            wave[0].addcmul_(begun[1], turned[1])
-            wave[1].addcmul_(begun[0], turned[1], value=-1.0)
-            weights = torch.empty(4, *wave.shape[1:], device=self._device)
-            level, slope = amplitude[:, :, :-1], amplitude[:, :, 1:] - amplitude[:, :, :-1]
-            torch.mul(level, wave, out=weights[:2])
-            torch.mul(slope, wave, out=weights[2:])
-            _products(weights.flatten(0, 1), partials.table, counts, own, pieces[begin * KNOTS : end * KNOTS])
+            place_in_chord = np.arange(width)[:, None]
+            found = np.where(place_in_chord < widths, partials.begin[group] + place_in_chord, -1)
+            own = torch.from_numpy(np.repeat(found % len(partials.hertz), counts, axis=1)).to(self._device)
+            weights = self._weights(partials, own, since[part], envelope[part], glow[part], time[part])
+            _products(weights, partials.table, own, widths, counts, pieces[begin * KNOTS : end * KNOTS])
         return pieces.view(len(chord), -1)
+
+    def _weights(
+        self,
+        partials: _Partials,
+        own: torch.Tensor,
+        since: torch.Tensor,
+        envelope: torch.Tensor,
+        glow: torch.Tensor,
+        time: torch.Tensor,
+    ) -> torch.Tensor:
+        """[P, 4, K, KNOTS] of the partials `own` ([P, K] indices) of K tiles, the rest as in `_tiles`."""
+        flat = own.flatten()
+        log_amp, log_ratio, decay = partials.scalars.index_select(1, flat).view(3, *own.shape, 1).unbind()
+        amplitude = torch.addcmul(log_amp, log_ratio, glow)
+        # Not exp2: quicker, but it rounds otherwise at a row's end, and samples would depend on the batch.
+        amplitude.addcmul_(decay, time, value=-1.0).exp_().mul_(envelope)
+        # Phases in turns and float64 until the whole turns are gone: a late tile keeps its precision.
+        turns = partials.hertz.index_select(0, flat).view(own.shape).mul_(since)
+        phase = turns.sub_(turns.floor()).mul_(2.0 * np.pi).float()[:, :, None]
+        cosine, sine = partials.turning.index_select(1, flat).view(2, *own.shape, KNOTS)
+        begun_sine, begun_cosine = phase.sin(), phase.cos()
+        wave_sine = (begun_sine * cosine).addcmul_(begun_cosine, sine)
+        wave_cosine = (begun_cosine * cosine).addcmul_(begun_sine, sine, value=-1.0)
+        level, slope = amplitude[:, :, :-1], amplitude[:, :, 1:] - amplitude[:, :, :-1]
+        weights = torch.empty(len(own), 4, *wave_sine.shape[1:], device=self._device)
+        torch.mul(level, wave_sine, out=weights[:, 0])
+        torch.mul(level, wave_cosine, out=weights[:, 1])
+        torch.mul(slope, wave_sine, out=weights[:, 2])
+        torch.mul(slope, wave_cosine, out=weights[:, 3])
+        return weights
 
     def _envelopes(
         self, chord: Ints, tile: Ints, since_s: Floats, first: int, count: int
@@ -203,17 +227,36 @@ class Tones:
 
 
 def _products(
-    weights: torch.Tensor, tables: torch.Tensor, counts: Ints, chord: torch.Tensor, out: torch.Tensor
+    weights: torch.Tensor,
+    tables: torch.Tensor,
+    own: torch.Tensor,
+    widths: Ints,
+    counts: Ints,
+    out: torch.Tensor,
 ) -> None:
-    """Tiles from weights [4 P, K, M] and tables [E, 4 P, N], into `out` [K * M, N]; `counts` [E] a chord.
+    """Tiles of E chords from weights and tables.
 
     On a CPU one product per chord, over all its tiles: copying its table for each of them would cost twice
     the arithmetic. On a GPU, where a launch costs more than a copy, one batched product for all.
+
+    Args:
+        weights: [P, 4, K, M].
+        tables: [X + 1, 4, N] of all partials.
+        own: [P, K] partials of each tile.
+        widths: [E] partials of each chord, up to P.
+        counts: [E] tiles of each chord, K together.
+        out: [K * M, N] to be written.
     """
     if weights.device.type != "cpu":
-        torch.bmm(weights.permute(1, 2, 0), tables[chord], out=out.view(len(chord), KNOTS, -1))
+        found = tables[own.t()].flatten(1, 2)
+        torch.bmm(weights.flatten(0, 1).permute(1, 2, 0), found, out=out.view(len(found), KNOTS, -1))
         return
     sizes = (counts * KNOTS).tolist()
-    parts = weights.flatten(1).t().split_with_sizes(sizes)
-    for part, table, sound in zip(parts, tables.unbind(0), out.split_with_sizes(sizes), strict=True):
-        torch.mm(part, table, out=sound)
+    parts = weights.flatten(2).flatten(0, 1).split_with_sizes(sizes, dim=1)
+    sounds = out.split_with_sizes(sizes)
+    first = int(own[0, 0])
+    own_tables = (
+        tables[first : first + int(widths.sum())].flatten(0, 1).split_with_sizes((4 * widths).tolist())
+    )
+    for part, table, sound in zip(parts, own_tables, sounds, strict=True):
+        torch.mm(part[: len(table)].t(), table, out=sound)
