@@ -39,8 +39,6 @@ _FAINT = 1e-3
 """Partials this much (-60 dB) below their clip's loudest are left out."""
 _SILENT_NEPERS = 5.5
 """A struck note ends when its slowest partial has fallen this far (-48 dB)."""
-_WIDTHS = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-"""Numbers of partials that chords are padded to, so that few groups hold them all."""
 _MOST_NOTES = 8
 """Notes of a chord at most: 128 partials."""
 
@@ -81,8 +79,6 @@ class Voices:
     """E chords in one band, those with few partials first."""
 
     band: Band
-    groups: tuple[tuple[int, int, int], ...]
-    """(first chord, last chord + 1, P): runs of chords of which none has more than P partials in this band."""
     clip: Ints
     bus: Ints
     """[E] 0 dry, 1 echoed."""
@@ -218,18 +214,15 @@ def flatten_notes(scores: Sequence[Score], sample_rate: int) -> list[Voices]:
 def _voices(chords: _Chords, partials: _Partials, band: Band, sample_rate: int) -> Voices:
     """The chords that have any of these partials, sorted by how many."""
     counts = np.bincount(partials.chord, minlength=len(chords.clip))
-    width = np.searchsorted(_WIDTHS, counts)
-    chosen = np.argsort(width, kind="stable")
+    chosen = np.argsort(counts, kind="stable")
     chosen = chosen[counts[chosen] > 0]
-    ends = np.searchsorted(width[chosen], np.arange(len(_WIDTHS)), side="right").tolist()
     # The partials of a chord one after the other, in their order: its row of the tables.
     order = np.argsort(partials.chord, kind="stable")
     column = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     places = np.empty(len(counts), dtype=np.int64)
     places[chosen] = np.arange(len(chosen))
     row = places[partials.chord[order]]
-    most = _WIDTHS[width[chosen[-1]]] if len(chosen) else 0
-    tables = np.zeros((4, len(chosen), most))
+    tables = np.zeros((4, len(chosen), counts.max(initial=0)))
     tables[:, row, column] = np.stack(partials[1:])[:, order]
     hertz, amps, decays, log_ratios = tables
     slowest = np.where(amps > 0.0, decays, np.inf).min(axis=1, initial=np.inf)
@@ -244,7 +237,6 @@ def _voices(chords: _Chords, partials: _Partials, band: Band, sample_rate: int) 
     first = np.maximum(np.floor((envelopes.onset_s - ahead_s) / tile_s), 0.0).astype(np.int64)
     return Voices(
         band=band,
-        groups=tuple(group for group in zip([0, *ends], ends, _WIDTHS, strict=False) if group[0] < group[1]),
         clip=chords.clip[chosen],
         bus=chords.bus[chosen],
         envelopes=envelopes,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _SPIKE_S = 0.04
+_RUN = {"cpu": 2048, "cuda": 1 << 20}
+"""Partials times tiles that are worked out together: what a core's cache holds, as much as a GPU likes."""
 
 
 def controls_of(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
@@ -146,19 +148,19 @@ class Tones:
         pieces = torch.empty(len(chord) * KNOTS, band.step, device=self._device)
         sounding = np.flatnonzero(sizes)
         partials = self._partials(sounding)
-        end = 0
-        for start, stop, width in self.voices.groups:
-            group = slice(*np.searchsorted(sounding, (start, stop)))
-            counts, widths = sizes[sounding[group]], self._widths[sounding[group]]
-            begin, end = end, end + int(counts.sum())
-            if begin == end:
-                continue
+        counts, widths = sizes[sounding], self._widths[sounding]
+        ends = np.cumsum(counts)
+        for run in _runs(widths, counts, _RUN.get(self._device.type, _RUN["cuda"])):
+            begin, end = int(ends[run.start] - counts[run.start]), int(ends[run.stop - 1])
             part = slice(begin, end)
-            place_in_chord = np.arange(width)[:, None]
-            found = np.where(place_in_chord < widths, partials.begin[group] + place_in_chord, -1)
-            own = torch.from_numpy(np.repeat(found % len(partials.hertz), counts, axis=1)).to(self._device)
+            place_in_chord = np.arange(widths[run.stop - 1])[:, None]
+            found = np.where(
+                place_in_chord < widths[run], partials.begin[run] + place_in_chord, len(partials.hertz) - 1
+            )
+            own = torch.from_numpy(np.repeat(found, counts[run], axis=1)).to(self._device)
             weights = self._weights(partials, own, since[part], envelope[part], glow[part], time[part])
-            _products(weights, partials.table, own, widths, counts, pieces[begin * KNOTS : end * KNOTS])
+            sounds = pieces[begin * KNOTS : end * KNOTS]
+            _products(weights, partials.table, own, widths[run], counts[run], sounds)
         return pieces.view(len(chord), -1)
 
     def _weights(
@@ -173,7 +175,7 @@ class Tones:
         """[P, 4, K, KNOTS] of the partials `own` ([P, K] indices) of K tiles, the rest as in `_tiles`."""
         flat = own.flatten()
         log_amp, log_ratio, decay = partials.scalars.index_select(1, flat).view(3, *own.shape, 1).unbind()
-        amplitude = torch.addcmul(log_amp, log_ratio, glow)
+        amplitude = torch.mul(log_ratio, glow).add_(log_amp)
         # Not exp2: quicker, but it rounds otherwise at a row's end, and samples would depend on the batch.
         amplitude.addcmul_(decay, time, value=-1.0).exp_().mul_(envelope)
         # Phases in turns and float64 until the whole turns are gone: a late tile keeps its precision.
@@ -224,6 +226,25 @@ class Tones:
         curves = torch.lerp(self._controls[:, :, left], self._controls[:, :, left + 1], part)
         curves[:, 1] -= 0.5
         return curves.transpose(0, 1).flatten(1, 2)
+
+
+def _runs(widths: Ints, counts: Ints, most: int) -> list[slice]:
+    """Cuts chords, those of few partials first, into runs that are padded to one width without much waste.
+
+    Args:
+        widths: [E] partials of each chord, ascending.
+        counts: [E] tiles of each.
+        most: partials times tiles of a run at most, unless one chord alone has more.
+    """
+    runs: list[slice] = []
+    first = tiles = 0
+    for index, (width, count) in enumerate(zip(widths.tolist(), counts.tolist(), strict=True)):
+        if index > first and (width > 1.5 * widths[first] + 1 or width * (tiles + count) > most):
+            runs.append(slice(first, index))
+            first, tiles = index, 0
+        tiles += count
+    runs.append(slice(first, len(widths)))
+    return runs
 
 
 def _products(
