@@ -60,8 +60,10 @@ class Engine:
         high = self._played(HIGH, num_tiles, self._echo)
         half = self._low_to_half(self._played(LOW, num_tiles, self._low_echo))
         # The room works at half of the rate. That it hears the low band half a millisecond early is no matter.
-        heard = self._high_to_half(high[:, 0] + high[:, 1]).add_(half[:, 0]).add_(half[:, 1])
-        self._room.add(half, heard.mul_(0.5))
+        heard = None
+        if self._room.resounds:
+            heard = self._high_to_half(high[:, 0] + high[:, 1]).add_(half[:, 0]).add_(half[:, 1]).mul_(0.5)
+        self._room.add(half, heard)
         self._next += num_tiles
         return high.add_(self._half_to_full(half))
 

@@ -31,7 +31,8 @@ QUARTER_TO_HALF = Filter(12, 1.0, 7.0)
 HALF_TO_FULL = Filter(8, 14.0 / 12.0, 5.0)
 """For tones up to 0.4 of it and noises up to all of it, whose mirror images it lets through for a sixth of the
 band beyond (12 to 14 kHz at 48 kHz): nobody tells them from more of the noise."""
-FULL_TO_HALF = Filter(8, 1.0, 4.0)
+FULL_TO_HALF = Filter(5, 1.0, 3.0)
+"""For the room's ear: what little of the treble is folded down goes into a tail."""
 
 
 def _kernel(filter_: Filter) -> npt.NDArray[np.float64]:

@@ -8,7 +8,6 @@ audible. A tail is so diffuse that its phases carry nothing, so they come from a
 from __future__ import annotations
 
 import functools
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +33,9 @@ _FRAME = 2048
 _HOP = _FRAME // 2
 _BINS = _HOP + 1
 _FLOOR = 1e-30
-"""Power that every bin has: tails that die out in denormal numbers would take ten times as long."""
+"""Power that every bin of a tail has: one that died out in denormal numbers would take ten times as long."""
+_BLOCK = 16
+"""Frames of a tail that are worked out side by side."""
 _NOISE_TOP_HZ = 14_000.0
 """Noises have their level from here down."""
 _BANK_FRAMES = 512
@@ -127,6 +128,11 @@ class Room:
         spaces = [score.config.space for score in scores]
         decay = np.stack([_decay(space, sample_rate)[: self._bins] for space in spaces])
         wet = np.array([REVERB_WET[space] for space in spaces])
+        # A dry room has no tail at all, not even the floor.
+        decay *= (wet > 0.0)[:, None]
+        self._floor = torch.tensor(_FLOOR * (wet > 0.0), dtype=torch.float32, device=device)[:, None]
+        self.resounds = bool((wet > 0.0).any())
+        """Whether any of the clips has a tail."""
         # Input is weighted by 1 - decay**0.5, so that a longer room is not also a much louder one.
         fresh = (1.0 - np.sqrt(decay)) * (2.5 * wet**2)[:, None]
         frames = num_hops + 1
@@ -152,7 +158,9 @@ class Room:
         self._window = _window(device)
         self._frame = 0
         self._heard = torch.zeros(clips, _HOP, device=device)
-        self._tail = torch.full((clips, self._bins), _FLOOR, device=device)
+        self._tail = self._floor.repeat(1, self._bins)
+        times = torch.arange(1, _BLOCK + 1, device=device)[:, None]
+        self._decays = self._decay[:, None] ** times
         self._halves = [made[:, 0, _HOP:] * self._window[_HOP:] for made in self._frames(self._tail[:, None])]
 
     def _frames(self, tail: torch.Tensor) -> list[torch.Tensor]:
@@ -187,16 +195,34 @@ class Room:
         spectrum = torch.fft.rfft(heard.unfold(1, _FRAME, _HOP) * self._window)[:, :, : self._bins]
         return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
 
-    def add(self, sound: torch.Tensor, heard: torch.Tensor) -> None:
+    def _ring_on(self, tail: torch.Tensor) -> None:
+        """Adds to each of F frames ([C, F, BINS]) what is left of the one before it, in place.
+
+        In blocks: the frames of all blocks at once, from one to the next; then from block to block.
+        """
+        for place in range(1, min(_BLOCK, tail.shape[1])):
+            now = tail[:, place::_BLOCK]
+            now.addcmul_(tail[:, place - 1 :: _BLOCK][:, : now.shape[1]], self._decay[:, None])
+        before = self._tail
+        for block in tail.split(_BLOCK, dim=1):
+            block.addcmul_(before[:, None], self._decays[:, : block.shape[1]])
+            before = block[:, -1]
+        self._tail = before.clone()
+
+    def add(self, sound: torch.Tensor, heard: torch.Tensor | None) -> None:
         """Adds the tail of what is played, and the clips' noises.
 
         Args:
             sound: [C, 2, T] at the room's rate, changed in place, T a multiple of the hop.
-            heard: [C, T] what the room hears.
+            heard: [C, T] what the room hears; not looked at where no clip resounds.
         """
-        tail = self._power(heard).mul_(self._fresh[:, None]).add_(_FLOOR)
-        for before, now in itertools.pairwise((self._tail, *tail.unbind(1))):
-            now.addcmul_(before, self._decay)
+        if heard is not None and self.resounds:
+            tail = self._power(heard).mul_(self._fresh[:, None]).add_(self._floor[:, None])
+            self._ring_on(tail)
+        elif self._spectra.shape[1]:
+            tail = torch.zeros(len(sound), sound.shape[2] // _HOP, self._bins, device=sound.device)
+        else:
+            return
         sides = self._frames(tail)
         first = self._overlap(self._halves[0], sides[0])
         sound[:, 0] += first
@@ -206,5 +232,4 @@ class Room:
             # As decorrelated as the stereo label asks: the right side shares a part of the left.
             sound[:, 1].addcmul_(first, (1.0 - self._apart**2).sqrt())
             sound[:, 1].addcmul_(self._overlap(self._halves[1], sides[1]), self._apart)
-        self._tail = tail[:, -1].clone()
         self._halves = [made[:, -1, _HOP:] * self._window[_HOP:] for made in sides]
