@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _SPIKE_S = 0.04
-_RUN = {"cpu": 2048, "cuda": 1 << 20}
-"""Partials times tiles that are worked out together: what a core's cache holds, as much as a GPU likes."""
+_PADDING = 2000
+"""Silent partials times tiles that a run of chords may hold: as quick as the calls that one run more takes."""
 
 
 def controls_of(scores: Sequence[Score], device: torch.device) -> torch.Tensor:
@@ -93,9 +93,11 @@ class Tones:
         scalars[0, -1] = -np.inf
         step = voices.band.step
         steps = torch.arange(step, dtype=torch.float32, device=self._device)
+        turns = hertz[:, None] / self._rate
         # A few dozen turns at the most: here single precision will do.
-        radians = ((2.0 * np.pi / self._rate) * hertz).float()[:, None]
-        angle, turn = radians * steps, radians * self._knots[:-1]
+        angle = (2.0 * np.pi * turns).float() * steps
+        turn = turns * self._knots[:-1]
+        turn = turn.sub_(turn.floor()).mul_(2.0 * np.pi).float()
         table = torch.empty(len(hertz), 4, step, device=self._device)
         torch.cos(angle, out=table[:, 0])
         torch.sin(angle, out=table[:, 1])
@@ -150,7 +152,7 @@ class Tones:
         partials = self._partials(sounding)
         counts, widths = sizes[sounding], self._widths[sounding]
         ends = np.cumsum(counts)
-        for run in _runs(widths, counts, _RUN.get(self._device.type, _RUN["cuda"])):
+        for run in _runs(widths, counts):
             begin, end = int(ends[run.start] - counts[run.start]), int(ends[run.stop - 1])
             part = slice(begin, end)
             place_in_chord = np.arange(widths[run.stop - 1])[:, None]
@@ -228,20 +230,21 @@ class Tones:
         return curves.transpose(0, 1).flatten(1, 2)
 
 
-def _runs(widths: Ints, counts: Ints, most: int) -> list[slice]:
-    """Cuts chords, those of few partials first, into runs that are padded to one width without much waste.
+def _runs(widths: Ints, counts: Ints) -> list[slice]:
+    """Cuts chords, those of few partials first, into runs that are worked out together, padded to one width.
 
     Args:
         widths: [E] partials of each chord, ascending.
         counts: [E] tiles of each.
-        most: partials times tiles of a run at most, unless one chord alone has more.
     """
     runs: list[slice] = []
-    first = tiles = 0
+    first = tiles = padding = 0
     for index, (width, count) in enumerate(zip(widths.tolist(), counts.tolist(), strict=True)):
-        if index > first and (width > 1.5 * widths[first] + 1 or width * (tiles + count) > most):
+        # All that came before is padded to this width too.
+        padding += tiles * (width - int(widths[index - 1])) if index > first else 0
+        if padding > _PADDING:
             runs.append(slice(first, index))
-            first, tiles = index, 0
+            first, tiles, padding = index, 0, 0
         tiles += count
     runs.append(slice(first, len(widths)))
     return runs
