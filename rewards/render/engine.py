@@ -59,7 +59,7 @@ class Engine:
         """[C, 2, num_tiles * TILE] the next stretch of every clip."""
         high = self._played(HIGH, num_tiles, self._echo)
         half = self._low_to_half(self._played(LOW, num_tiles, self._low_echo))
-        # The room works at half of the rate. That it hears the low band half a millisecond early is no matter.
+        # The room works at half of the rate. It hears the low band half a millisecond early: no matter.
         heard = None
         if self._room.resounds:
             heard = self._high_to_half(high[:, 0] + high[:, 1]).add_(half[:, 0]).add_(half[:, 1]).mul_(0.5)

@@ -1,8 +1,8 @@
 """Loudness as broadcasters measure it (ITU-R BS.1770), from spectra instead of filters.
 
 The standard's K-weighting is flat in the treble. So a frame's power is its mean square times the treble's
-weight, corrected by what the spectrum of a quarter of the samples says about the bass. Within 0.05 LU of the
-weighting of a full spectrum on clips of every brightness.
+weight, corrected by what the spectrum of a quarter of the samples says about the bass: for any tone within
+0.05 LU of what the whole spectrum says.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Weights(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def _weights(sample_rate: int, device: torch.device) -> _Weights:
     size = FRAME // _QUARTER
-    hertz = np.fft.rfftfreq(size, _QUARTER / sample_rate)
+    hertz = np.fft.rfftfreq(size, _QUARTER / sample_rate).astype(np.float64)
     treble = float(_k_weights(hertz[-1:])[0])
     # The mean of a few samples is a low-pass, which is taken back.
     angle = np.pi * hertz / sample_rate
@@ -69,11 +69,11 @@ def _weights(sample_rate: int, device: torch.device) -> _Weights:
 def frame_powers(sound: torch.Tensor, sample_rate: int) -> torch.Tensor:
     """[C, F] K-weighted mean squares, summed over the channels, of F whole frames of [C, 2, F * FRAME]."""
     weights = _weights(sample_rate, sound.device)
-    frames = sound.unflatten(2, (-1, FRAME))
+    frames = sound.unfold(2, FRAME, FRAME)
     whole = torch.linalg.vecdot(frames, frames).mul_(weights.treble / FRAME)
-    bass = (sound.unflatten(2, (-1, _ROW)) @ weights.means).view(*frames.shape[:3], -1)
+    bass = (sound.unfold(2, _ROW, _ROW) @ weights.means).view(*frames.shape[:3], -1)
     spectrum = torch.view_as_real(torch.fft.rfft(bass)).flatten(3)
-    return (whole + spectrum.square() @ weights.bass).sum(1)
+    return torch.add(whole, spectrum.square() @ weights.bass).sum(1)
 
 
 def integrated_lufs(powers: torch.Tensor) -> torch.Tensor:

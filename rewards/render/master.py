@@ -28,8 +28,7 @@ _QUIET = 1e-6
 
 def _bend(sound: torch.Tensor) -> torch.Tensor:
     """x / sqrt(1 + x**2) in place: a soft limit at full scale, in a tenth of a tanh's time."""
-    one = torch.ones((), device=sound.device)
-    return sound.mul_(torch.addcmul(one, sound, sound).rsqrt_())
+    return sound.mul_(sound.square().add_(1.0).rsqrt_())
 
 
 class Stage(Protocol):

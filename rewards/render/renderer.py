@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from common.music_schema import MusicConfig
 
-RENDERER_ID = "vibesweep-render-2"
+RENDERER_ID = "vibesweep-render-3"
 """Names this sound: part of every audio cache key and ledger row. To be changed with any sample."""
 
 MAX_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""From one rate to twice it and to half of it: a Kaiser-windowed sinc as one matrix product over short frames."""
+"""To twice the rate and to half of it: a Kaiser-windowed sinc as one matrix product over short frames."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Filter(NamedTuple):
 QUARTER_TO_HALF = Filter(12, 1.0, 7.0)
 """For tones up to 0.8 of the lower Nyquist frequency: their images are below -70 dB."""
 HALF_TO_FULL = Filter(8, 14.0 / 12.0, 5.0)
-"""For tones up to 0.4 of it and noises up to all of it, whose mirror images it lets through for a sixth of the
-band beyond (12 to 14 kHz at 48 kHz): nobody tells them from more of the noise."""
+"""For tones up to 0.4 of it, and for noises up to all of it, whose mirror image it lets through for a sixth
+of the band beyond (12 to 14 kHz at 48 kHz): nobody tells it from more of the noise."""
 FULL_TO_HALF = Filter(5, 1.0, 3.0)
 """For the room's ear: what little of the treble is folded down goes into a tail."""
 

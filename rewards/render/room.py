@@ -1,8 +1,9 @@
 """The room: reverb tail and coloured noises, as magnitudes with random phases.
 
-Frames of 85 ms at half overlap, at half of the sample rate. The tail is a recursion per frequency bin over the
-power of what was played, tail = tail_before * decay + input; noises add their power; one inverse FFT makes both
-audible. A tail is so diffuse that its phases carry nothing, so they come from a bank of Gaussian numbers.
+Frames of 85 ms at half overlap, at half of the sample rate. The tail is a recursion per frequency bin over
+the power of what was played, tail = tail_before * decay + input; noises add their power; one inverse FFT
+makes both audible. A tail is so diffuse that its phases carry nothing, so they come from a bank of Gaussian
+numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from rewards.render.labels import GRAIN_HISS, REVERB_RT60_S, REVERB_WET, STEREO_WIDTH
+from rewards.render.resample import HALF_TO_FULL
 from rewards.render.streams import stream
 from rewards.render.tilt import noise_tilt
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 _DIVISOR = 2
 """Full rate over the room's."""
 _FRAME = 2048
-"""Samples at the room's rate. A transform of so many stays in a core's first cache; of 4,096 it takes thrice as long."""
+"""Samples at the room's rate. So many stay in a core's first cache: 4,096 take three times as long."""
 _HOP = _FRAME // 2
 _BINS = _HOP + 1
 _FLOOR = 1e-30
@@ -54,10 +56,13 @@ def _hertz(sample_rate: int) -> Floats:
 
 
 @functools.lru_cache(maxsize=2)
-def _phases(seed: int, device: torch.device) -> torch.Tensor:
-    """[2, _BANK_FRAMES, _BINS] real and imaginary parts of standard normal numbers."""
-    draws = stream("noise bank", seed).standard_normal((2, _BANK_FRAMES, _BINS), dtype=np.float32)
-    return torch.from_numpy(draws * np.float32(np.sqrt(0.5))).to(device)
+def _phases(seed: int, bins: int, device: torch.device) -> torch.Tensor:
+    """[2, _BANK_FRAMES, bins] real and imaginary parts of standard normal numbers."""
+    draws = stream("noise bank", seed).standard_normal((_BANK_FRAMES, bins, 2), dtype=np.float32)[:, :_BINS]
+    # Turned ahead by the delay of the filter to the full rate: tails and noises sound when they are due.
+    ahead = np.exp(2j * np.pi * HALF_TO_FULL.reach / _FRAME * np.arange(draws.shape[1]))
+    turned = (draws[:, :, 0] + 1j * draws[:, :, 1]) * (np.sqrt(0.5) * ahead)
+    return torch.from_numpy(np.stack([turned.real, turned.imag]).astype(np.float32)).to(device)
 
 
 @functools.lru_cache(maxsize=4)
@@ -154,7 +159,7 @@ class Room:
         self._levels = torch.tensor(levels, dtype=torch.float32, device=device)
         self._spectra = torch.tensor(spectra, dtype=torch.float32, device=device)
         self._places = torch.tensor(np.stack(places), device=device)
-        self._phases = _phases(seed, device)[:, :, : self._bins]
+        self._phases = _phases(seed, len(hertz), device)
         self._window = _window(device)
         self._frame = 0
         self._heard = torch.zeros(clips, _HOP, device=device)
@@ -192,8 +197,9 @@ class Room:
         """[C, F, BINS] power of the next F frames of what is heard ([C, T])."""
         heard = torch.cat([self._heard, heard], dim=1)
         self._heard = heard[:, -_HOP:].clone()
-        spectrum = torch.fft.rfft(heard.unfold(1, _FRAME, _HOP) * self._window)[:, :, : self._bins]
-        return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+        frames: torch.Tensor = heard.unfold(1, _FRAME, _HOP) * self._window
+        real, imaginary = torch.view_as_real(torch.fft.rfft(frames)[:, :, : self._bins]).unbind(3)
+        return real.square().addcmul_(imaginary, imaginary)
 
     def _ring_on(self, tail: torch.Tensor) -> None:
         """Adds to each of F frames ([C, F, BINS]) what is left of the one before it, in place.
@@ -204,7 +210,7 @@ class Room:
             now = tail[:, place::_BLOCK]
             now.addcmul_(tail[:, place - 1 :: _BLOCK][:, : now.shape[1]], self._decay[:, None])
         before = self._tail
-        for block in tail.split(_BLOCK, dim=1):
+        for block in torch.split(tail, _BLOCK, dim=1):
             block.addcmul_(before[:, None], self._decays[:, : block.shape[1]])
             before = block[:, -1]
         self._tail = before.clone()

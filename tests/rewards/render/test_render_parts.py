@@ -16,6 +16,7 @@ from rewards.render.bands import AHEAD, DIVISOR, HIGH, KNOTS, LOW, TILE
 from rewards.render.echo import Echo
 from rewards.render.engine import Engine
 from rewards.render.labels import ECHO_FEEDBACK, ECHO_SEND
+from rewards.render.loudness import FRAME, frame_powers, integrated_lufs
 from rewards.render.notes import flatten_notes
 from rewards.render.placing import place
 from rewards.render.resample import FULL_TO_HALF, HALF_TO_FULL, QUARTER_TO_HALF, Resampler
@@ -81,6 +82,16 @@ def test_a_tone_is_the_sum_of_its_partials(pitch: float, low: bool) -> None:
     assert not sound[times < 0.123 - TILE / KNOTS / RATE].any()
 
 
+def test_notes_that_sound_together_are_one_chord_and_their_sum() -> None:
+    alone = [Note("pad", 0.1, 1.0, pitch, 0.5, 0.3, "warm_slow") for pitch in (60.0, 64.02, 67.0)]
+    apart = [note._replace(onset_s=0.1 + 0.001 * index) for index, note in enumerate(alone)]
+    together = flatten_notes([score_of(*alone)], RATE)
+    assert [len(voices.clip) for voices in together] == [1]
+    assert [len(voices.clip) for voices in flatten_notes([score_of(*apart)], RATE)] == [3]
+    mixes = [Engine([score_of(*notes)], 24, RATE, 0, CPU).mix(24) for notes in (alone, *zip(alone))]
+    np.testing.assert_allclose(mixes[0].numpy(), torch.stack(mixes[1:]).sum(0).numpy(), atol=1e-5)
+
+
 def test_no_partial_is_lost_between_the_bands_or_beyond_the_limit() -> None:
     note = Note("pad", 0.0, 1.0, 93.0, 1.0, 0.0, "bright_open")
     groups = flatten_notes([score_of(note, brightness="very_bright")], RATE)
@@ -96,7 +107,7 @@ def test_upsampling_keeps_a_low_tone_and_delays_it_by_what_the_band_runs_ahead()
     to_half = Resampler(QUARTER_TO_HALF, (), up=True, device=CPU)
     to_full = Resampler(HALF_TO_FULL, (), up=True, device=CPU)
     # In two stretches: the second begins where the first ended.
-    full = torch.cat([to_full(to_half(part)) for part in low.split(32 * 60)]).double()
+    full = torch.cat([to_full(to_half(part)) for part in (low[: 32 * 60], low[32 * 60 :])]).double()
     times = torch.arange(DIVISOR * size, dtype=torch.float64) - DIVISOR * AHEAD
     error = (full - torch.sin(2 * np.pi * hertz * times / RATE)).abs()
     assert float(error[2 * DIVISOR * AHEAD :].max()) < 2e-3
@@ -139,6 +150,17 @@ def test_the_engine_gives_each_clip_of_a_batch_what_it_gives_it_alone() -> None:
     together = Engine(scores, 12, RATE, 0, CPU).mix(12)
     for index, score in enumerate(scores):
         assert torch.equal(together[index : index + 1], Engine([score], 12, RATE, 0, CPU).mix(12)), index
+
+
+@pytest.mark.parametrize("hertz", [100.0, 1_000.0, 3_000.0, 7_000.0, 10_000.0, 15_000.0])
+def test_a_tone_is_as_loud_as_the_standard_weighs_it(hertz: float) -> None:
+    times = torch.arange(10 * RATE // FRAME * FRAME) / RATE
+    tone = 0.3 * torch.sin(2 * np.pi * hertz * times)
+    lufs = float(integrated_lufs(frame_powers(tone.expand(1, 2, -1), RATE)))
+    # pyloudnorm's filters are the standard's bilinear ones, which bend the treble a little.
+    assert lufs == pytest.approx(
+        pyloudnorm.Meter(RATE).integrated_loudness(np.stack([tone, tone], 1)), abs=0.15
+    )
 
 
 def test_clips_are_as_loud_as_a_loudness_meter_says_they_should_be() -> None:
