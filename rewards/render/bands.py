@@ -17,8 +17,8 @@ KNOTS = 16
 """Straight segments of a partial's amplitude within a tile: one per 256 samples, 5.3 ms at 48 kHz."""
 DIVISOR = 4
 """Full rate over low rate."""
-AHEAD = QUARTER_TO_HALF.reach + HALF_TO_FULL.reach // 2
-"""Low-rate samples by which the low band runs ahead: the delay of the filters that bring it up."""
+LATE = 2 * HALF_TO_FULL.reach
+"""Full-rate samples by which all tones come late, 0.3 ms at 48 kHz: the delay of the last filter."""
 SPLIT = 0.1
 """Partials below this share of the full sample rate belong to the low band."""
 LIMIT = 0.45
@@ -31,7 +31,7 @@ class Band(NamedTuple):
     divisor: int
     """Full rate over this band's rate."""
     ahead: int
-    """Samples of its own rate by which it runs ahead."""
+    """Samples of its own rate by which it runs ahead; behind where negative."""
 
     @property
     def tile(self) -> int:
@@ -44,5 +44,5 @@ class Band(NamedTuple):
         return self.tile // KNOTS
 
 
-LOW = Band(DIVISOR, AHEAD)
-HIGH = Band(1, 0)
+LOW = Band(DIVISOR, QUARTER_TO_HALF.reach)
+HIGH = Band(1, -LATE)

@@ -48,7 +48,7 @@ class Engine:
         self._echo = Echo(scores, sample_rate, low=False, device=device)
         self._low_echo = Echo(scores, sample_rate, low=True, device=device)
         self._room = Room(scores, hops_in(num_tiles * TILE), sample_rate, seed, device)
-        # The low band runs ahead by the filters' delay, so the first millisecond of a clip lacks what lies
+        # The low band runs ahead by a filter's delay, so the first millisecond of a clip lacks what lies
         # before its beginning. The clip's fade-in hides that.
         self._low_to_half = Resampler(QUARTER_TO_HALF, (self._clips, 2), up=True, device=device)
         self._half_to_full = Resampler(HALF_TO_FULL, (self._clips, 2), up=True, device=device)

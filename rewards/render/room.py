@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from rewards.render.labels import GRAIN_HISS, REVERB_RT60_S, REVERB_WET, STEREO_WIDTH
-from rewards.render.resample import HALF_TO_FULL
 from rewards.render.streams import stream
 from rewards.render.tilt import noise_tilt
 
@@ -58,11 +57,9 @@ def _hertz(sample_rate: int) -> Floats:
 @functools.lru_cache(maxsize=2)
 def _phases(seed: int, bins: int, device: torch.device) -> torch.Tensor:
     """[2, _BANK_FRAMES, bins] real and imaginary parts of standard normal numbers."""
-    draws = stream("noise bank", seed).standard_normal((_BANK_FRAMES, bins, 2), dtype=np.float32)[:, :_BINS]
-    # Turned ahead by the delay of the filter to the full rate: tails and noises sound when they are due.
-    ahead = np.exp(2j * np.pi * HALF_TO_FULL.reach / _FRAME * np.arange(draws.shape[1]))
-    turned = (draws[:, :, 0] + 1j * draws[:, :, 1]) * (np.sqrt(0.5) * ahead)
-    return torch.from_numpy(np.stack([turned.real, turned.imag]).astype(np.float32)).to(device)
+    draws = stream("noise bank", seed).standard_normal((_BANK_FRAMES, bins, 2), dtype=np.float32)
+    parts = torch.from_numpy(draws * np.float32(np.sqrt(0.5)))[:, :_BINS]
+    return parts.permute(2, 0, 1).contiguous().to(device)
 
 
 @functools.lru_cache(maxsize=4)

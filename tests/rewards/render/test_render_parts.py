@@ -12,7 +12,7 @@ import torch
 
 from common.random_configs import random_config
 from rewards.render import Note, Score, compose, render
-from rewards.render.bands import AHEAD, DIVISOR, HIGH, KNOTS, LOW, TILE
+from rewards.render.bands import DIVISOR, HIGH, KNOTS, LATE, LOW, TILE
 from rewards.render.echo import Echo
 from rewards.render.engine import Engine
 from rewards.render.labels import ECHO_FEEDBACK, ECHO_SEND
@@ -101,16 +101,17 @@ def test_no_partial_is_lost_between_the_bands_or_beyond_the_limit() -> None:
     assert {voices.band for voices in groups} == {LOW, HIGH}
 
 
-def test_upsampling_keeps_a_low_tone_and_delays_it_by_what_the_band_runs_ahead() -> None:
+def test_upsampling_keeps_a_low_tone_and_brings_it_in_line_with_the_high_band() -> None:
     hertz, size = 3_700.0, 32 * 100
     low = torch.sin(2 * np.pi * hertz * torch.arange(size, dtype=torch.float64) / (RATE / DIVISOR)).float()
     to_half = Resampler(QUARTER_TO_HALF, (), up=True, device=CPU)
     to_full = Resampler(HALF_TO_FULL, (), up=True, device=CPU)
     # In two stretches: the second begins where the first ended.
     full = torch.cat([to_full(to_half(part)) for part in (low[: 32 * 60], low[32 * 60 :])]).double()
-    times = torch.arange(DIVISOR * size, dtype=torch.float64) - DIVISOR * AHEAD
+    late = DIVISOR * LOW.ahead + LATE
+    times = torch.arange(DIVISOR * size, dtype=torch.float64) - late
     error = (full - torch.sin(2 * np.pi * hertz * times / RATE)).abs()
-    assert float(error[2 * DIVISOR * AHEAD :].max()) < 2e-3
+    assert float(error[2 * late :].max()) < 2e-3
 
 
 def test_halving_the_rate_keeps_what_is_below_and_loses_what_is_above_the_new_limit() -> None:
