@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 
 from benchmarks.timing import median_seconds
 from rewards.render import compose
-from rewards.render.bands import KNOTS, TILE
+from rewards.render.bands import TILE
 from rewards.render.notes import flatten_notes
+from rewards.render.resample import FULL_TO_HALF, HALF_TO_FULL, QUARTER_TO_HALF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 SECONDS, RATE = 10.0, 48_000
 FRAMES = SECONDS * RATE / 2048
-"""Frames of the room, each of which is transformed once forth and twice back."""
+"""Frames of the room, each of which is transformed once forth and twice back, at half of the rate."""
 
 
 class Floor(NamedTuple):
@@ -39,28 +41,36 @@ def _peaks(device: torch.device) -> tuple[float, float]:
     return flops, traffic
 
 
+def _transform(size: int) -> float:
+    """Operations of a real FFT."""
+    return 2.5 * size * math.log2(size)
+
+
 def render_floor(configs: Sequence[MusicConfig], device: torch.device) -> Floor:
     """The floor of a clip, the mean over the configs.
 
-    Counted are: the products that make the tones (four multiply-adds per partial and sample), the transforms
-    of the room and of the loudness, and each track, tile and frame once written and once read where one step
-    hands it to the next. Sines, envelopes, the symbolic stage and the launching of kernels are not.
+    Counted are: the products that make the tones (four multiply-adds per partial and sample) and that
+    resample, the transforms of the room and of the loudness, and each track, tile and frame once written and
+    once read where one step hands it to the next. Sines, envelopes, the symbolic stage and the launching of
+    kernels are not.
     """
     products = tiles = 0.0
     for config in configs:
         for voices in flatten_notes([compose(config, seconds=SECONDS)], RATE):
-            for begin, end, width in voices.groups:
-                count = float((voices.end_tile - voices.first_tile)[begin:end].sum())
-                products += 2 * count * KNOTS * voices.band.step * 4 * width
-                tiles += 4 * count * voices.band.tile
+            counts = voices.end_tile - voices.first_tile
+            partials = np.count_nonzero(voices.amps, axis=1)
+            products += 2.0 * float(counts @ partials) * voices.band.tile * 4
+            tiles += 4.0 * float(counts.sum()) * voices.band.tile
     products, tiles = products / len(configs), tiles / len(configs)
-    transform = 2.5 * 4096 * math.log2(4096)
-    transforms = (3 * FRAMES + 2 * SECONDS * RATE / 4096) * transform
-    samples = 4 * SECONDS * RATE
+    samples = SECONDS * RATE
+    # Two taps of an upsampling filter's reach, four of a downsampling one's, for each sample made.
+    made = samples * QUARTER_TO_HALF.reach + 2 * samples * HALF_TO_FULL.reach + samples * FULL_TO_HALF.reach
+    products += 4 * made
+    transforms = 3 * FRAMES * _transform(2048) + 2 * samples / 4096 * _transform(1024)
     # Both bands' tracks on two buses and two sides; spectra and tails; grain, loudness, limiter, centre.
-    tracks = 2 * 2 * samples * (1 + 1 / 4)
-    room = FRAMES * 2049 * 4 * (2 + 2 + 2 * 2 * 3)
-    master = 4 * 2 * 2 * samples
+    tracks = 4 * 2 * 2 * samples * (1 + 1 / 4)
+    room = FRAMES * 1025 * 4 * (2 + 2 + 2 * 2 * 3)
+    master = 4 * 4 * 2 * 2 * samples
     traffic = 2 * tiles + 2 * tracks + room + master
     flops_per_s, bytes_per_s = _peaks(device)
     arithmetic_s, memory_s = (products + transforms) / flops_per_s, traffic / bytes_per_s

@@ -67,27 +67,31 @@ class Echo:
 
         Args:
             sound: [C, 2, T] changed in place.
-            played: [C, 2, ..., N] what feeds the echo, T samples on each side; not changed.
+            played: [C, 2, T] what feeds the echo; not changed.
         """
         total = sound.shape[-1]
         for line in self._lines:
-            delay = line.delay
+            delay, send = line.delay, line.send
             own = len(line.clips) == len(sound)
-            source = torch.cat([line.played, (played if own else played[line.clips]).flatten(2)], dim=2)
-            echoed = torch.empty_like(source)
+            fed = played if own else played[line.clips]
+            echoed = torch.empty(len(fed), 2, delay + total, device=sound.device)
             echoed[:, :, :delay] = line.echoed
-            fed = source[:, :, :total]
-            torch.mul(fed.flip(1) if line.swap else fed, line.send[:, :, None], out=echoed[:, :, delay:])
-            left, right = echoed.unbind(1)
+            sides = echoed.unbind(1)
+            known = min(delay, total)
+            for side, source in ((0, 1), (1, 0)) if line.swap else ((0, 0), (1, 1)):
+                new = sides[side][:, delay:]
+                torch.mul(line.played[:, source, :known], send, out=new[:, :known])
+                torch.mul(fed[:, source, : total - known], send, out=new[:, known:])
+            left, right = reversed(sides) if line.swap else sides
             # One delay after the other, each from the one before: feedback without a loop over samples.
             for begin in range(delay, delay + total, delay):
                 now = slice(begin, min(begin + delay, delay + total))
                 before = slice(now.start - delay, now.stop - delay)
-                left[:, now].addcmul_((right if line.swap else left)[:, before], line.feedback)
-                right[:, now].addcmul_((left if line.swap else right)[:, before], line.feedback)
+                sides[0][:, now].addcmul_(left[:, before], line.feedback)
+                sides[1][:, now].addcmul_(right[:, before], line.feedback)
             if own:
                 sound += echoed[:, :, delay:]
             else:
                 sound.index_add_(0, line.clips, echoed[:, :, delay:])
-            line.played.copy_(source[:, :, total:])
+            line.played.copy_(torch.cat([line.played, fed[:, :, -delay:]], dim=2)[:, :, -delay:])
             line.echoed.copy_(echoed[:, :, total:])

@@ -10,9 +10,9 @@ from rewards.render.bands import HIGH, LOW, TILE
 from rewards.render.echo import Echo
 from rewards.render.hits import Hits
 from rewards.render.notes import flatten_notes
-from rewards.render.room import HOP, Room
+from rewards.render.resample import FULL_TO_HALF, HALF_TO_FULL, QUARTER_TO_HALF, Resampler
+from rewards.render.room import Room, hops_in
 from rewards.render.tones import Tones, controls_of
-from rewards.render.upsample import HISTORY, upsample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,22 +47,25 @@ class Engine:
         self._hits = Hits(scores, sample_rate, device)
         self._echo = Echo(scores, sample_rate, low=False, device=device)
         self._low_echo = Echo(scores, sample_rate, low=True, device=device)
-        self._room = Room(scores, num_tiles * (TILE // HOP), sample_rate, seed, device)
-        # The low band runs ahead by the filter's delay, so the first millisecond of a clip lacks what lies
+        self._room = Room(scores, hops_in(num_tiles * TILE), sample_rate, seed, device)
+        # The low band runs ahead by a filter's delay, so the first millisecond of a clip lacks what lies
         # before its beginning. The clip's fade-in hides that.
-        self._before = torch.zeros(len(scores), 2, HISTORY, device=device)
+        self._low_to_half = Resampler(QUARTER_TO_HALF, (self._clips, 2), up=True, device=device)
+        self._half_to_full = Resampler(HALF_TO_FULL, (self._clips, 2), up=True, device=device)
+        self._high_to_half = Resampler(FULL_TO_HALF, (self._clips,), up=False, device=device)
         self._next = 0
 
     def mix(self, num_tiles: int) -> torch.Tensor:
         """[C, 2, num_tiles * TILE] the next stretch of every clip."""
-        low = self._played(LOW, num_tiles, self._low_echo)
-        sound = self._played(HIGH, num_tiles, self._echo)
-        low = torch.cat([self._before, low], dim=2)
-        self._before = low[:, :, -HISTORY:].clone()
-        sound += upsample(low)
-        self._room.add(sound)
+        high = self._played(HIGH, num_tiles, self._echo)
+        half = self._low_to_half(self._played(LOW, num_tiles, self._low_echo))
+        # The room works at half of the rate. It hears the low band half a millisecond early: no matter.
+        heard = None
+        if self._room.resounds:
+            heard = self._high_to_half(high[:, 0] + high[:, 1]).add_(half[:, 0]).add_(half[:, 1]).mul_(0.5)
+        self._room.add(half, heard)
         self._next += num_tiles
-        return sound
+        return high.add_(self._half_to_full(half))
 
     def _played(self, band: Band, num_tiles: int, echo: Echo) -> torch.Tensor:
         """[C, 2, T] notes and hits of one band with their echoes, T at the band's rate."""
@@ -72,10 +75,7 @@ class Engine:
             tracks = self._hits.add(tracks, self._next, num_tiles)
         if tracks is None:
             tracks = torch.zeros(self._clips * 4 * num_tiles, band.tile, device=self._device)
-        buses = tracks.view(self._clips, 2, num_tiles, 2, band.tile)
-        dry, echoed = buses.transpose(2, 3).unbind(1)
-        sound = torch.empty(dry.shape, device=self._device)
-        torch.add(dry, echoed, out=sound)
-        sound = sound.flatten(2)
+        dry, echoed = tracks.view(self._clips, 2, 2, -1).unbind(1)
+        sound = dry.add_(echoed)
         echo.add(sound, echoed)
         return sound

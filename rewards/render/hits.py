@@ -96,7 +96,7 @@ class Hits:
         """Adds what sounds in a stretch of tiles.
 
         Args:
-            tracks: [C * 2 * count * 2, TILE] clips, (dry, echoed), tiles, (left, right), changed in place;
+            tracks: [C * 2 * 2 * count, TILE] clips, (dry, echoed), (left, right), tiles, changed in place;
                 none for silence.
             first: the first tile.
             count: how many.
@@ -105,21 +105,26 @@ class Hits:
             The tracks with the hits in them; none if there was silence and there are none.
         """
         low, high = first * _ROWS_PER_TILE, (first + count) * _ROWS_PER_TILE
-        begin = np.maximum(self._begin, low)
-        sizes = np.maximum(np.minimum(self._begin + self._count, high) - begin, 0)
+        since = np.maximum(self._begin, low)
+        sizes = np.maximum(np.minimum(self._begin + self._count, high) - since, 0)
         if not sizes.sum():
             return tracks
         hit = np.repeat(np.arange(len(sizes)), sizes)
-        row = np.arange(len(hit)) - np.repeat(np.cumsum(sizes) - sizes - begin, sizes)
+        row = np.arange(len(hit)) - np.repeat(np.cumsum(sizes) - sizes - since, sizes)
         column = self._first[hit] + row - self._begin[hit]
-        tile, row = np.divmod(row - low, _ROWS_PER_TILE)
-        left = (self._bus[hit] * count + tile) * 2 * _ROWS_PER_TILE + row
-        placed = place(
+        side = count * _ROWS_PER_TILE
+        left = self._bus[hit] * 2 * side + row - low
+        rows = np.concatenate([left, left + side])
+        if tracks is None:
+            tracks = torch.zeros(self._clips * 4 * count, TILE, device=self._bank.rows.device)
+        # Only from the first row that is hit to the last: most clips have drums alone, and no clicks.
+        begin, end = int(rows.min()), int(rows.max()) + 1
+        place(
             self._bank.rows,
-            self._clips * 4 * count * _ROWS_PER_TILE,
-            rows=np.concatenate([left, left + _ROWS_PER_TILE]),
+            end - begin,
+            rows=rows - begin,
             columns=np.concatenate([column, column]),
             gains=np.concatenate([self._gains[hit, 0], self._gains[hit, 1]]),
-            onto=None if tracks is None else tracks.view(-1, ROW),
+            onto=tracks.view(-1, ROW)[begin:end],
         )
-        return placed.view(-1, TILE)
+        return tracks

@@ -1,4 +1,8 @@
-"""From scores to flat arrays: every note of every clip of a batch as one row of numbers."""
+"""From scores to flat arrays: every chord of every clip of a batch as one row of numbers.
+
+Notes of one instrument that begin and end together at one place are a chord: one sound of many partials, made
+and placed at once. A note that nothing goes with is a chord of its own.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +39,8 @@ _FAINT = 1e-3
 """Partials this much (-60 dB) below their clip's loudest are left out."""
 _SILENT_NEPERS = 5.5
 """A struck note ends when its slowest partial has fallen this far (-48 dB)."""
-_WIDTHS = (2, 4, 6, 8, 12, 16)
-"""Numbers of partials that notes are padded to, so that few groups hold them all."""
+_MOST_NOTES = 8
+"""Notes of a chord at most: 128 partials."""
 
 _INDEX = {name: index for index, name in enumerate(TIMBRES)}
 _MOST = max(len(timbre.ratios) for timbre in TIMBRES.values())
@@ -57,7 +61,7 @@ _SPEECH = np.array([(timbre.attack_s, timbre.release_s, timbre.motion) for timbr
 
 
 class Envelopes(NamedTuple):
-    """How E notes swell and fade; all [E]."""
+    """How E chords swell and fade; all [E]."""
 
     onset_s: Floats
     gate_s: Floats
@@ -67,16 +71,14 @@ class Envelopes(NamedTuple):
     spike: Floats
     """How much louder the first 40 ms are."""
     motion: Floats
-    """Share of the clip's movement that reaches the note."""
+    """Share of the clip's movement that reaches the chord."""
 
 
 @dataclass(frozen=True)
 class Voices:
-    """E notes in one band, those with few partials first."""
+    """E chords in one band, those with few partials first."""
 
     band: Band
-    groups: tuple[tuple[int, int, int], ...]
-    """(first note, last note + 1, P): runs of notes of which none has more than P partials in this band."""
     clip: Ints
     bus: Ints
     """[E] 0 dry, 1 echoed."""
@@ -84,12 +86,12 @@ class Voices:
     gains: Floats
     """[E, 2] left and right."""
     hertz: Floats
-    """[E, 16] partials from the lowest; what is beyond a note's own has amplitude 0."""
+    """[E, P] partials, P those of the chord that has most; what is beyond a chord's own has amplitude 0."""
     amps: Floats
     decays: Floats
     log_ratios: Floats
     first_tile: Ints
-    """[E] the tile in which the note begins, and the one after its last."""
+    """[E] the tile in which the chord begins, and the one after its last."""
     end_tile: Ints
 
 
@@ -99,15 +101,59 @@ def pan_gains(pan: Floats, width: Floats) -> Floats:
     return np.stack([(0.5 * (1.0 - place)) ** 0.5, (0.5 * (1.0 + place)) ** 0.5], axis=1)
 
 
+class _Chords(NamedTuple):
+    """All chords of a batch; [E] each unless said otherwise."""
+
+    clip: Ints
+    bus: Ints
+    envelopes: Envelopes
+    gains: Floats
+    end_s: Floats
+    """When the chord's clip ends."""
+
+
+class _Partials(NamedTuple):
+    """All partials of a batch, [X] each."""
+
+    chord: Ints
+    hertz: Floats
+    amps: Floats
+    decays: Floats
+    log_ratios: Floats
+
+    def only(self, members: npt.NDArray[np.bool_]) -> _Partials:
+        """Those of which `members` ([X]) is true."""
+        return _Partials(self.chord[members], *(values[members] for values in self[1:]))
+
+
+def _gather(scores: Sequence[Score]) -> tuple[list[int], list[int]]:
+    """The number of the first note of each chord, and the chord of each note."""
+    found: dict[tuple[object, ...], int] = {}
+    first: list[int] = []
+    sizes: list[int] = []
+    chords: list[int] = []
+    for clip, score in enumerate(scores):
+        for layer, onset_s, gate_s, _, _, pan, timbre in score.notes:
+            key = (clip, layer, onset_s, gate_s, pan, timbre)
+            chord = found.get(key, -1)
+            if chord < 0 or sizes[chord] == _MOST_NOTES:
+                chord = found[key] = len(first)
+                first.append(len(chords))
+                sizes.append(0)
+            sizes[chord] += 1
+            chords.append(chord)
+    return first, chords
+
+
 def flatten_notes(scores: Sequence[Score], sample_rate: int) -> list[Voices]:
-    """Every note of the scores as rows of numbers.
+    """Every note of the scores as part of a row of numbers.
 
     Args:
         scores: one per clip.
         sample_rate: full rate in Hz.
 
     Returns:
-        One entry per band in which anything sounds; a note is in both if it has low and high partials.
+        One entry per band in which anything sounds; a chord is in both if it has low and high partials.
     """
     notes = [note for score in scores for note in score.notes]
     if not notes:
@@ -120,8 +166,6 @@ def flatten_notes(scores: Sequence[Score], sample_rate: int) -> list[Voices]:
 
     onset_s, gate_s, pitch, level, pan = np.array([note[1:6] for note in notes], dtype=np.float64).T
     kind = np.array([_INDEX[note.timbre] for note in notes])
-    speech = _SPEECH[kind]
-    attack_s = speech[:, 0] * of_clip([ATTACK_FACTOR[config.attack] for config in configs])
     f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     hertz = _RATIOS[kind] * f0[:, None]
     corner = of_clip([CUTOFF_HZ[config.brightness] for config in configs])
@@ -129,75 +173,76 @@ def flatten_notes(scores: Sequence[Score], sample_rate: int) -> list[Voices]:
     gain = tilt_gain(corner[:, None], slope[:, None], hertz) / tilt_gain(corner, slope, f0)[:, None] ** 0.6
     loud = level * np.array([LAYER_LEVEL[note.layer] for note in notes])
     amps = _AMPS[kind] * gain * loud[:, None]
-    every = _Notes(
-        clip=clip,
-        bus=np.array([int(note.layer in ECHOED) for note in notes]),
-        envelopes=Envelopes(
-            onset_s=onset_s,
-            gate_s=gate_s,
-            attack_s=np.maximum(0.003, np.minimum(attack_s, 0.6 * gate_s)),
-            release_s=speech[:, 1],
-            spike=of_clip([ATTACK_SPIKE[config.attack] for config in configs]),
-            motion=speech[:, 2],
-        ),
-        gains=pan_gains(pan, of_clip([STEREO_WIDTH[config.stereo] for config in configs])),
-        end_s=of_clip([score.seconds for score in scores]),
-        partials=np.stack([hertz, amps, _DECAYS[kind], _LOG_RATIOS[kind]]),
+
+    first, chord_of = _gather(scores)
+    speech = _SPEECH[kind]
+    attack_s = speech[:, 0] * of_clip([ATTACK_FACTOR[config.attack] for config in configs])
+    envelopes = Envelopes(
+        onset_s=onset_s,
+        gate_s=gate_s,
+        attack_s=np.maximum(0.003, np.minimum(attack_s, 0.6 * gate_s)),
+        release_s=speech[:, 1],
+        spike=of_clip([ATTACK_SPIKE[config.attack] for config in configs]),
+        motion=speech[:, 2],
+    )
+    chords = _Chords(
+        clip=clip[first],
+        bus=np.array([int(notes[index].layer in ECHOED) for index in first]),
+        envelopes=Envelopes(*(values[first] for values in envelopes)),
+        gains=pan_gains(pan, of_clip([STEREO_WIDTH[config.stereo] for config in configs]))[first],
+        end_s=of_clip([score.seconds for score in scores])[first],
     )
     loudest = np.zeros(len(scores))
     np.maximum.at(loudest, clip, amps.max(axis=1))
     audible = (amps > _FAINT * loudest[clip, None]) & (hertz < LIMIT * sample_rate)
-    low = hertz < SPLIT * sample_rate
+    note, part = audible.nonzero()
+    partials = _Partials(
+        chord=np.array(chord_of)[note],
+        hertz=hertz[note, part],
+        amps=amps[note, part],
+        decays=_DECAYS[kind[note], part],
+        log_ratios=_LOG_RATIOS[kind[note], part],
+    )
+    low = partials.hertz < SPLIT * sample_rate
     found = (
-        _voices(every, LOW, audible & low, sample_rate),
-        _voices(every, HIGH, audible & ~low, sample_rate),
+        _voices(chords, partials.only(low), LOW, sample_rate),
+        _voices(chords, partials.only(~low), HIGH, sample_rate),
     )
     return [voices for voices in found if len(voices.clip)]
 
 
-class _Notes(NamedTuple):
-    """All notes of a batch, [E] each unless said otherwise."""
-
-    clip: Ints
-    bus: Ints
-    envelopes: Envelopes
-    gains: Floats
-    end_s: Floats
-    """When the note's clip ends."""
-    partials: Floats
-    """[4, E, 16] hertz, amplitude, decay, logarithm of the ratio."""
-
-
-def _voices(notes: _Notes, band: Band, members: npt.NDArray[np.bool_], sample_rate: int) -> Voices:
-    """The notes that have members ([E, 16] of their partials) in the band, sorted by how many."""
-    counts = members.sum(axis=1)
-    width = np.searchsorted(_WIDTHS, counts)
-    chosen = np.argsort(width, kind="stable")
+def _voices(chords: _Chords, partials: _Partials, band: Band, sample_rate: int) -> Voices:
+    """The chords that have any of these partials, sorted by how many."""
+    counts = np.bincount(partials.chord, minlength=len(chords.clip))
+    chosen = np.argsort(counts, kind="stable")
     chosen = chosen[counts[chosen] > 0]
-    # A note's members first, in their order.
-    columns = np.argsort(~members[chosen], axis=1, kind="stable")
-    inside = np.arange(_MOST) < counts[chosen, None]
-    hertz, amps, decays, log_ratios = np.take_along_axis(notes.partials[:, chosen], columns[None], axis=2)
-    ends = np.searchsorted(width[chosen], np.arange(len(_WIDTHS)), side="right").tolist()
-    envelopes = Envelopes(*(values[chosen] for values in notes.envelopes))
-    slowest = np.where(inside, decays, np.inf).min(axis=1, initial=np.inf)
+    # The partials of a chord one after the other, in their order: its row of the tables.
+    order = np.argsort(partials.chord, kind="stable")
+    column = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.empty(len(counts), dtype=np.int64)
+    places[chosen] = np.arange(len(chosen))
+    row = places[partials.chord[order]]
+    tables = np.zeros((4, len(chosen), counts.max(initial=0)))
+    tables[:, row, column] = np.stack(partials[1:])[:, order]
+    hertz, amps, decays, log_ratios = tables
+    slowest = np.where(amps > 0.0, decays, np.inf).min(axis=1, initial=np.inf)
+    envelopes = Envelopes(*(values[chosen] for values in chords.envelopes))
     with np.errstate(divide="ignore"):
         heard_s = np.minimum(
             envelopes.gate_s + envelopes.release_s, envelopes.attack_s + _SILENT_NEPERS / slowest
         )
     tile_s = TILE / sample_rate
     ahead_s = band.ahead * band.divisor / sample_rate
-    end_s = np.minimum(envelopes.onset_s + heard_s, notes.end_s[chosen])
+    end_s = np.minimum(envelopes.onset_s + heard_s, chords.end_s[chosen])
     first = np.maximum(np.floor((envelopes.onset_s - ahead_s) / tile_s), 0.0).astype(np.int64)
     return Voices(
         band=band,
-        groups=tuple(group for group in zip([0, *ends], ends, _WIDTHS, strict=False) if group[0] < group[1]),
-        clip=notes.clip[chosen],
-        bus=notes.bus[chosen],
+        clip=chords.clip[chosen],
+        bus=chords.bus[chosen],
         envelopes=envelopes,
-        gains=notes.gains[chosen],
-        hertz=hertz * inside,
-        amps=amps * inside,
+        gains=chords.gains[chosen],
+        hertz=hertz,
+        amps=amps,
         decays=decays,
         log_ratios=log_ratios,
         first_tile=first,

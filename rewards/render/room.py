@@ -1,14 +1,14 @@
 """The room: reverb tail and coloured noises, as magnitudes with random phases.
 
-Frames of 4,096 samples at half overlap. The tail is a recursion per frequency bin over the power of what
-was played, tail = tail_before * decay + input; noises add their power; one inverse FFT makes both audible.
-A tail is so diffuse that its phases carry nothing, so they come from a bank of Gaussian numbers.
+Frames of 85 ms at half overlap, at half of the sample rate. The tail is a recursion per frequency bin over
+the power of what was played, tail = tail_before * decay + input; noises add their power; one inverse FFT
+makes both audible. A tail is so diffuse that its phases carry nothing, so they come from a bank of Gaussian
+numbers.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,33 +27,45 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-FRAME = 4096
-HOP = FRAME // 2
+_DIVISOR = 2
+"""Full rate over the room's."""
+_FRAME = 2048
+"""Samples at the room's rate. So many stay in a core's first cache: 4,096 take three times as long."""
+_HOP = _FRAME // 2
+_BINS = _HOP + 1
 _FLOOR = 1e-30
-"""Power that every bin has: tails that die out in denormal numbers would take ten times as long."""
-_TOP_HZ = 14_000.0
-"""The diffuse field ends here: of what lies above, a room leaves little and CLAP hears nothing."""
+"""Power that every bin of a tail has: one that died out in denormal numbers would take ten times as long."""
+_BLOCK = 16
+"""Frames of a tail that are worked out side by side."""
+_NOISE_TOP_HZ = 14_000.0
+"""Noises have their level from here down."""
 _BANK_FRAMES = 512
 """Frames of random phases to draw from, 8 MB; a clip of 10 s takes 2 x 235 of them at random."""
 
 
+def hops_in(samples: int) -> int:
+    """Hops of the room that so many samples at the full rate take, rounded up."""
+    return -(-samples // (_DIVISOR * _HOP))
+
+
 def _hertz(sample_rate: int) -> Floats:
-    """[BINS] frequencies of the field's bins."""
-    hertz = np.fft.rfftfreq(FRAME, 1.0 / sample_rate)
-    return np.asarray(hertz[hertz <= _TOP_HZ], dtype=np.float64)
+    """Frequencies of a frame's bins as far as noises go, which may be beyond the room's own BINS."""
+    hertz = np.fft.rfftfreq(_DIVISOR * _FRAME, 1.0 / sample_rate)
+    return np.asarray(hertz[hertz <= _NOISE_TOP_HZ], dtype=np.float64)
 
 
 @functools.lru_cache(maxsize=2)
 def _phases(seed: int, bins: int, device: torch.device) -> torch.Tensor:
-    """[_BANK_FRAMES, BINS] complex numbers, standard normal."""
+    """[2, _BANK_FRAMES, bins] real and imaginary parts of standard normal numbers."""
     draws = stream("noise bank", seed).standard_normal((_BANK_FRAMES, bins, 2), dtype=np.float32)
-    return torch.view_as_complex(torch.from_numpy(draws * np.float32(np.sqrt(0.5)))).to(device)
+    parts = torch.from_numpy(draws * np.float32(np.sqrt(0.5)))[:, :_BINS]
+    return parts.permute(2, 0, 1).contiguous().to(device)
 
 
 @functools.lru_cache(maxsize=4)
 def _window(device: torch.device) -> torch.Tensor:
-    """[FRAME] root-Hann: its squares at half overlap sum to one, so random phases keep their power."""
-    return torch.sin(torch.arange(FRAME, dtype=torch.float64) * (np.pi / FRAME)).float().to(device)
+    """[_FRAME] root-Hann: its squares at half overlap sum to one, so random phases keep their power."""
+    return torch.sin(torch.arange(_FRAME, dtype=torch.float64) * (np.pi / _FRAME)).float().to(device)
 
 
 @functools.lru_cache(maxsize=32)
@@ -63,7 +75,7 @@ def _decay(space: str, sample_rate: int) -> Floats:
     rt60 = REVERB_RT60_S[space] / (1.0 + (hertz / 5000.0) ** 1.3)
     # Lows are kept short of the label's time too, or they pile up.
     rt60 = rt60 * (0.5 + 0.5 / (1.0 + (120.0 / np.maximum(hertz, 1.0)) ** 2))
-    return np.asarray(10.0 ** (-6.0 * HOP / sample_rate / rt60))
+    return np.asarray(10.0 ** (-6.0 * _DIVISOR * _HOP / sample_rate / rt60))
 
 
 @functools.lru_cache(maxsize=16)
@@ -78,7 +90,7 @@ def _noises(score: Score, sample_rate: int, num_frames: int) -> tuple[Floats, Fl
     octave = np.log2(np.maximum(_hertz(sample_rate), 1.0))
     bins = len(octave)
     colour = _colour(score.config.brightness, sample_rate)
-    times = np.arange(num_frames) * (HOP / sample_rate / score.seconds)
+    times = np.arange(num_frames) * (_DIVISOR * _HOP / sample_rate / score.seconds)
     spectra: list[Floats] = []
     levels: list[Floats] = []
     for noise in score.noises:
@@ -95,7 +107,7 @@ def _noises(score: Score, sample_rate: int, num_frames: int) -> tuple[Floats, Fl
         return np.zeros((num_frames, 0)), np.zeros((0, bins))
     # irfft of BINS random bins of power p has mean square 2 p BINS / FRAME**2, so spectra that sum to
     # level**2 over the bins need FRAME**2 / 2.
-    return np.stack(levels, axis=1), np.stack(spectra) * (FRAME * FRAME / 2.0)
+    return np.stack(levels, axis=1), np.stack(spectra) * (_FRAME * _FRAME / 2.0)
 
 
 class Room:
@@ -113,10 +125,16 @@ class Room:
             device: where the sound is.
         """
         clips = len(scores)
-        self._bins = len(_hertz(sample_rate))
+        hertz = _hertz(sample_rate)
+        self._bins = min(_BINS, len(hertz))
         spaces = [score.config.space for score in scores]
-        decay = np.stack([_decay(space, sample_rate) for space in spaces])
+        decay = np.stack([_decay(space, sample_rate)[: self._bins] for space in spaces])
         wet = np.array([REVERB_WET[space] for space in spaces])
+        # A dry room has no tail at all, not even the floor.
+        decay *= (wet > 0.0)[:, None]
+        self._floor = torch.tensor(_FLOOR * (wet > 0.0), dtype=torch.float32, device=device)[:, None]
+        self.resounds = bool((wet > 0.0).any())
+        """Whether any of the clips has a tail."""
         # Input is weighted by 1 - decay**0.5, so that a longer room is not also a much louder one.
         fresh = (1.0 - np.sqrt(decay)) * (2.5 * wet**2)[:, None]
         frames = num_hops + 1
@@ -125,7 +143,7 @@ class Room:
         levels, spectra = np.zeros((clips, frames, most)), np.zeros((clips, most, self._bins))
         for clip, (own_levels, own_spectra) in enumerate(noises):
             levels[clip, :, : own_levels.shape[1]] = own_levels
-            spectra[clip, : len(own_spectra)] = own_spectra
+            spectra[clip, : len(own_spectra)] = own_spectra[:, : self._bins]
         places = [
             np.random.Generator(np.random.Philox(score.noise_key)).integers(0, _BANK_FRAMES, (frames, 2))
             for score in scores
@@ -138,15 +156,17 @@ class Room:
         self._levels = torch.tensor(levels, dtype=torch.float32, device=device)
         self._spectra = torch.tensor(spectra, dtype=torch.float32, device=device)
         self._places = torch.tensor(np.stack(places), device=device)
-        self._phases = _phases(seed, self._bins, device)
+        self._phases = _phases(seed, len(hertz), device)
         self._window = _window(device)
         self._frame = 0
-        self._sent = torch.zeros(clips, HOP, device=device)
-        self._tail = torch.full((clips, self._bins), _FLOOR, device=device)
-        self._halves = [made[:, 0, HOP:] * self._window[HOP:] for made in self._frames(self._tail[:, None])]
+        self._heard = torch.zeros(clips, _HOP, device=device)
+        self._tail = self._floor.repeat(1, self._bins)
+        times = torch.arange(1, _BLOCK + 1, device=device)[:, None]
+        self._decays = self._decay[:, None] ** times
+        self._halves = [made[:, 0, _HOP:] * self._window[_HOP:] for made in self._frames(self._tail[:, None])]
 
     def _frames(self, tail: torch.Tensor) -> list[torch.Tensor]:
-        """Sound of the next F frames of these tails ([C, F, BINS] power), [C, F, FRAME] for each side."""
+        """Sound of the next F frames of these tails ([C, F, BINS] power), [C, F, _FRAME] for each side."""
         clips, frames, _ = tail.shape
         now = slice(self._frame, self._frame + frames)
         self._frame += frames
@@ -156,32 +176,56 @@ class Room:
         places = self._places[:, now]
         sides = []
         for side in range(self._sides):
-            phases = self._phases.index_select(0, places[:, :, side].reshape(-1))
-            sides.append(torch.fft.irfft(phases.view(clips, frames, -1) * magnitude, n=FRAME))
+            parts = self._phases.index_select(1, places[:, :, side].reshape(-1))
+            real, imaginary = parts.view(2, clips, frames, -1).mul_(magnitude)
+            sides.append(torch.fft.irfft(torch.complex(real, imaginary), n=_FRAME))
         return sides
 
     def _overlap(self, halves: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
-        """[C, T] sound of F frames ([C, F, FRAME]) after the second half of the one before ([C, HOP])."""
+        """[C, T] sound of F frames ([C, F, _FRAME]) after the second half of the one before ([C, _HOP])."""
         clips, frames, _ = made.shape
-        sound = torch.empty(clips, frames, HOP, device=made.device)
-        torch.mul(made[:, :, :HOP], self._window[:HOP], out=sound)
+        sound = torch.empty(clips, frames, _HOP, device=made.device)
+        torch.mul(made[:, :, :_HOP], self._window[:_HOP], out=sound)
         sound[:, 0] += halves
-        sound[:, 1:].addcmul_(made[:, :-1, HOP:], self._window[HOP:])
+        sound[:, 1:].addcmul_(made[:, :-1, _HOP:], self._window[_HOP:])
         return sound.flatten(1)
 
-    def add(self, sound: torch.Tensor) -> None:
+    def _power(self, heard: torch.Tensor) -> torch.Tensor:
+        """[C, F, BINS] power of the next F frames of what is heard ([C, T])."""
+        heard = torch.cat([self._heard, heard], dim=1)
+        self._heard = heard[:, -_HOP:].clone()
+        frames: torch.Tensor = heard.unfold(1, _FRAME, _HOP) * self._window
+        real, imaginary = torch.view_as_real(torch.fft.rfft(frames)[:, :, : self._bins]).unbind(3)
+        return real.square().addcmul_(imaginary, imaginary)
+
+    def _ring_on(self, tail: torch.Tensor) -> None:
+        """Adds to each of F frames ([C, F, BINS]) what is left of the one before it, in place.
+
+        In blocks: the frames of all blocks at once, from one to the next; then from block to block.
+        """
+        for place in range(1, min(_BLOCK, tail.shape[1])):
+            now = tail[:, place::_BLOCK]
+            now.addcmul_(tail[:, place - 1 :: _BLOCK][:, : now.shape[1]], self._decay[:, None])
+        before = self._tail
+        for block in torch.split(tail, _BLOCK, dim=1):
+            block.addcmul_(before[:, None], self._decays[:, : block.shape[1]])
+            before = block[:, -1]
+        self._tail = before.clone()
+
+    def add(self, sound: torch.Tensor, heard: torch.Tensor | None) -> None:
         """Adds the tail of what is played, and the clips' noises.
 
         Args:
-            sound: [C, 2, T] changed in place, T a multiple of HOP.
+            sound: [C, 2, T] at the room's rate, changed in place, T a multiple of the hop.
+            heard: [C, T] what the room hears; not looked at where no clip resounds.
         """
-        total = sound.shape[2]
-        heard = torch.cat([self._sent, (sound[:, 0] + sound[:, 1]).mul_(0.5)], dim=1)
-        spectrum = torch.fft.rfft(heard.unfold(1, FRAME, HOP) * self._window)[:, :, : self._bins]
-        power = spectrum.real.square().add_(spectrum.imag.square())
-        tail = power.mul_(self._fresh[:, None]).add_(_FLOOR)
-        for before, now in itertools.pairwise((self._tail, *tail.unbind(1))):
-            now.addcmul_(before, self._decay)
+        if heard is not None and self.resounds:
+            tail = self._power(heard).mul_(self._fresh[:, None]).add_(self._floor[:, None])
+            self._ring_on(tail)
+        elif self._spectra.shape[1]:
+            tail = torch.zeros(len(sound), sound.shape[2] // _HOP, self._bins, device=sound.device)
+        else:
+            return
         sides = self._frames(tail)
         first = self._overlap(self._halves[0], sides[0])
         sound[:, 0] += first
@@ -191,6 +235,4 @@ class Room:
             # As decorrelated as the stereo label asks: the right side shares a part of the left.
             sound[:, 1].addcmul_(first, (1.0 - self._apart**2).sqrt())
             sound[:, 1].addcmul_(self._overlap(self._halves[1], sides[1]), self._apart)
-        self._sent = heard[:, total:].clone()
-        self._tail = tail[:, -1].clone()
-        self._halves = [made[:, -1, HOP:] * self._window[HOP:] for made in sides]
+        self._halves = [made[:, -1, _HOP:] * self._window[_HOP:] for made in sides]

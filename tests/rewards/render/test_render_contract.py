@@ -59,7 +59,7 @@ def test_layers_can_be_heard_alone() -> None:
 
 
 def test_the_renderer_has_a_versioned_name() -> None:
-    assert RENDERER_ID == "vibesweep-render-2"
+    assert RENDERER_ID == "vibesweep-render-3"
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,16 @@ import torch
 
 from common.random_configs import random_config
 from rewards.render import Note, Score, compose, render
-from rewards.render.bands import AHEAD, DIVISOR, HIGH, KNOTS, LOW, TILE
+from rewards.render.bands import DIVISOR, HIGH, KNOTS, LATE, LOW, TILE
 from rewards.render.echo import Echo
 from rewards.render.engine import Engine
 from rewards.render.labels import ECHO_FEEDBACK, ECHO_SEND
+from rewards.render.loudness import FRAME, frame_powers, integrated_lufs
 from rewards.render.notes import flatten_notes
 from rewards.render.placing import place
+from rewards.render.resample import FULL_TO_HALF, HALF_TO_FULL, QUARTER_TO_HALF, Resampler
 from rewards.render.timbres import TIMBRES
 from rewards.render.tones import Tones, controls_of
-from rewards.render.upsample import HISTORY, upsample
 
 RATE = 48_000
 CPU = torch.device("cpu")
@@ -70,7 +71,7 @@ def test_a_tone_is_the_sum_of_its_partials(pitch: float, low: bool) -> None:
     count = 2 * RATE // TILE
     tracks = Tones(voices, controls_of([score], CPU), RATE).tracks(0, count)
     assert tracks is not None
-    sound = tracks.view(1, 2, count, 2, -1)[0, 1, :, 0].reshape(-1).numpy()
+    sound = tracks.view(1, 2, 2, -1)[0, 1, 0].numpy()
     # The attack takes 7 times 0.05 s; the release begins 1.5 s after the onset.
     times = np.arange(len(sound)) * band.divisor / RATE + band.ahead * band.divisor / RATE
     held = (times > 0.123 + 0.36) & (times < 0.123 + 1.49)
@@ -79,6 +80,16 @@ def test_a_tone_is_the_sum_of_its_partials(pitch: float, low: bool) -> None:
     np.testing.assert_allclose(sound[held], expected[held], atol=2e-5 * np.abs(expected).max() + 1e-5)
     # Amplitudes move in straight lines from knot to knot, so a note may begin up to a knot early.
     assert not sound[times < 0.123 - TILE / KNOTS / RATE].any()
+
+
+def test_notes_that_sound_together_are_one_chord_and_their_sum() -> None:
+    alone = [Note("pad", 0.1, 1.0, pitch, 0.5, 0.3, "warm_slow") for pitch in (60.0, 64.02, 67.0)]
+    apart = [note._replace(onset_s=0.1 + 0.001 * index) for index, note in enumerate(alone)]
+    together = flatten_notes([score_of(*alone)], RATE)
+    assert [len(voices.clip) for voices in together] == [1]
+    assert [len(voices.clip) for voices in flatten_notes([score_of(*apart)], RATE)] == [3]
+    mixes = [Engine([score_of(*notes)], 24, RATE, 0, CPU).mix(24) for notes in (alone, *zip(alone))]
+    np.testing.assert_allclose(mixes[0].numpy(), torch.stack(mixes[1:]).sum(0).numpy(), atol=1e-5)
 
 
 def test_no_partial_is_lost_between_the_bands_or_beyond_the_limit() -> None:
@@ -90,13 +101,27 @@ def test_no_partial_is_lost_between_the_bands_or_beyond_the_limit() -> None:
     assert {voices.band for voices in groups} == {LOW, HIGH}
 
 
-def test_upsampling_keeps_a_low_tone_and_delays_it_by_what_the_band_runs_ahead() -> None:
-    hertz, size = 3_700.0, 16 * 200
-    low = torch.sin(2 * np.pi * hertz * torch.arange(-HISTORY, size, dtype=torch.float64) / (RATE / DIVISOR))
-    full = upsample(low.float()).double()
-    times = torch.arange(DIVISOR * size, dtype=torch.float64) - DIVISOR * AHEAD
-    expected = torch.sin(2 * np.pi * hertz * times / RATE)
-    assert float((full - expected).abs().max()) < 2e-3
+def test_upsampling_keeps_a_low_tone_and_brings_it_in_line_with_the_high_band() -> None:
+    hertz, size = 3_700.0, 32 * 100
+    low = torch.sin(2 * np.pi * hertz * torch.arange(size, dtype=torch.float64) / (RATE / DIVISOR)).float()
+    to_half = Resampler(QUARTER_TO_HALF, (), up=True, device=CPU)
+    to_full = Resampler(HALF_TO_FULL, (), up=True, device=CPU)
+    # In two stretches: the second begins where the first ended.
+    full = torch.cat([to_full(to_half(part)) for part in (low[: 32 * 60], low[32 * 60 :])]).double()
+    late = DIVISOR * LOW.ahead + LATE
+    times = torch.arange(DIVISOR * size, dtype=torch.float64) - late
+    error = (full - torch.sin(2 * np.pi * hertz * times / RATE)).abs()
+    assert float(error[2 * late :].max()) < 2e-3
+
+
+def test_halving_the_rate_keeps_what_is_below_and_loses_what_is_above_the_new_limit() -> None:
+    times = torch.arange(32 * 200, dtype=torch.float64) / RATE
+    for hertz, left in ((1_000.0, 1.0), (9_000.0, 1.0), (16_000.0, 0.0), (22_000.0, 0.0)):
+        half = Resampler(FULL_TO_HALF, (), up=False, device=CPU)
+        heard = half(torch.sin(2 * np.pi * hertz * times).float())[64:].double()
+        late = times[::2] - 2 * FULL_TO_HALF.reach / RATE
+        expected = left * torch.sin(2 * np.pi * hertz * late)[64:]
+        assert float((heard - expected).abs().max()) < 0.02, hertz
 
 
 @pytest.mark.parametrize("stereo", ["mono", "wide"])
@@ -126,6 +151,17 @@ def test_the_engine_gives_each_clip_of_a_batch_what_it_gives_it_alone() -> None:
     together = Engine(scores, 12, RATE, 0, CPU).mix(12)
     for index, score in enumerate(scores):
         assert torch.equal(together[index : index + 1], Engine([score], 12, RATE, 0, CPU).mix(12)), index
+
+
+@pytest.mark.parametrize("hertz", [100.0, 1_000.0, 3_000.0, 7_000.0, 10_000.0, 15_000.0])
+def test_a_tone_is_as_loud_as_the_standard_weighs_it(hertz: float) -> None:
+    times = torch.arange(10 * RATE // FRAME * FRAME) / RATE
+    tone = 0.3 * torch.sin(2 * np.pi * hertz * times)
+    lufs = float(integrated_lufs(frame_powers(tone.expand(1, 2, -1), RATE)))
+    # pyloudnorm's filters are the standard's bilinear ones, which bend the treble a little.
+    assert lufs == pytest.approx(
+        pyloudnorm.Meter(RATE).integrated_loudness(np.stack([tone, tone], 1)), abs=0.15
+    )
 
 
 def test_clips_are_as_loud_as_a_loudness_meter_says_they_should_be() -> None:
