@@ -14,6 +14,7 @@ from torch import Tensor
 from common.clap_checkpoints import resolve_clap
 from common.music_schema import config_hash
 from rewards.clap.cache import SHARED_CACHES, Clip
+from rewards.clap.memory import keep_freed_memory
 from rewards.clap.model import load_clap, pick_device
 from rewards.components import CacheCounts, Heard
 from rewards.embeddings import cosine, normalized
@@ -62,6 +63,8 @@ class ClapScorer:
         """
         self.config = config
         self.clap = load_clap(config.model, pick_device(config.device), config.backend)
+        if self.clap.device.type == "cpu":
+            keep_freed_memory()
         self._render: Callable[..., Tensor] = load_callable(config.renderer)
         self._caches = caches
         self._counts = CacheCounts()
