@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from common.music_schema import MusicConfig
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 CPU: Final = torch.device("cpu")
 GROUP: Final = 8
@@ -92,16 +95,15 @@ def compare_parts(folder: Path, rounds: int) -> None:
     for number in range(rounds + 1):
         configs, vibe = _fresh(rng, GROUP), VIBES[number % len(VIBES)]
         audio = render(configs)
-        with torch.inference_mode():
-            log_mels = clap.log_mel(audio.mean(dim=1))
+        log_mels = _log_mels(clap, audio)
         took: dict[str, tuple[float, object]] = {
-            "a render": _timed(lambda configs=configs: render(configs)),
-            "b audio tower": _timed(lambda log_mels=log_mels: _tower(clap, log_mels)),
-            "  log-mels": _timed(lambda audio=audio: clap.log_mel(audio.mean(dim=1))),
-            "  sound measures": _timed(lambda audio=audio: measure_sound(audio, 48_000)),
-            "  text, one in eight": _timed(lambda vibe=vibe: clap.embed_text(vibe)),
-            "c configs to scores": _timed(lambda v=vibe, c=configs: scorer([v] * GROUP, c)),
-            "d plain way": _timed(lambda v=vibe, c=configs: [plain(v, config) for config in c]),
+            "a render": _timed(render, configs),
+            "b audio tower": _timed(_tower, clap, log_mels),
+            "  log-mels": _timed(_log_mels, clap, audio),
+            "  sound measures": _timed(measure_sound, audio, 48_000),
+            "  text, one in eight": _timed(clap.embed_text, vibe),
+            "c configs to scores": _timed(scorer, [vibe] * GROUP, configs),
+            "d plain way": _timed(_one_by_one, plain, vibe, configs),
         }
         ours, theirs = (np.array(took[name][1]) for name in ("c configs to scores", "d plain way"))
         gap = max(gap, float(np.abs(ours - theirs).max()))
@@ -123,7 +125,8 @@ def _print_floor(clap: TransformersClap, log_mels: Tensor, configs: Sequence[Mus
     floor = flops / rate + rendering.seconds
     print(
         f"floor: {1e3 * floor:.1f} ms, of it {1e3 * flops / rate:.1f} the tower's {flops / 1e9:.1f} GFLOP "
-        f"at {rate / 1e9:.0f} GFLOP/s and {1e3 * rendering.seconds:.1f} rendering; c is {c / floor:.1f} times it"
+        f"at {rate / 1e9:.0f} GFLOP/s and {1e3 * rendering.seconds:.1f} rendering; "
+        f"c is {c / floor:.1f} times it"
     )
 
 
@@ -137,8 +140,7 @@ def warm_cache(checkpoint: Path, rounds: int) -> None:
     rates = []
     for number in range(rounds):
         turned = vibes[number + 1 :] + vibes[: number + 1]
-        seconds, results = _timed(lambda turned=turned: backend.audio(turned, configs))
-        assert isinstance(results, list)
+        seconds, results = _timed(backend.audio, turned, configs)
         assert all(result.score is not None for result in results)
         rates.append(WARM_CONFIGS / seconds)
     counts = backend.cache_counts
@@ -156,7 +158,7 @@ def compare_microbatches(checkpoint: Path, rounds: int) -> None:
         for count in COUNTS:
             configs = _fresh(rng, count)
             for size, scorer in scorers.items():
-                seconds, _ = _timed(lambda s=scorer, c=configs: s([VIBES[0]] * len(c), c))
+                seconds, _ = _timed(scorer, [VIBES[0]] * count, configs)
                 rates.setdefault((size, count), []).extend([count / seconds] if number else [])
     print("| microbatch |" + "".join(f" {count} at once |" for count in COUNTS))
     print("|---|" + "---|" * len(COUNTS))
@@ -178,10 +180,20 @@ def _tower(clap: TransformersClap, log_mels: Tensor) -> object:
         return clap.model.get_audio_features(input_features=log_mels)
 
 
-def _timed(call: Callable[[], object]) -> tuple[float, object]:
+def _log_mels(clap: TransformersClap, audio: Tensor) -> Tensor:
+    with torch.inference_mode():
+        log_mels: Tensor = clap.log_mel(audio.mean(dim=1))
+    return log_mels
+
+
+def _one_by_one(plain: SequentialScorer, vibe: str, configs: Sequence[MusicConfig]) -> list[float]:
+    return [plain(vibe, config) for config in configs]
+
+
+def _timed(call: Callable[Given, Result], *args: Given.args, **named: Given.kwargs) -> tuple[float, Result]:
     """Core-seconds of a call, which other work beside it stretches less than the clock's, and its result."""
     begin = time.process_time()
-    result = call()
+    result = call(*args, **named)
     return time.process_time() - begin, result
 
 
