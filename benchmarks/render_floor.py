@@ -31,7 +31,7 @@ class Floor(NamedTuple):
     text: str
 
 
-def _peaks(device: torch.device) -> tuple[float, float]:
+def peaks(device: torch.device) -> tuple[float, float]:
     """FLOP/s of a large matrix product, and bytes/s of an addition that does not fit a cache."""
     size = 512 if device.type == "cpu" else 8192
     a = torch.randn(size, size, device=device)
@@ -72,7 +72,7 @@ def render_floor(configs: Sequence[MusicConfig], device: torch.device) -> Floor:
     room = FRAMES * 1025 * 4 * (2 + 2 + 2 * 2 * 3)
     master = 4 * 4 * 2 * 2 * samples
     traffic = 2 * tiles + 2 * tracks + room + master
-    flops_per_s, bytes_per_s = _peaks(device)
+    flops_per_s, bytes_per_s = peaks(device)
     arithmetic_s, memory_s = (products + transforms) / flops_per_s, traffic / bytes_per_s
     text = (
         f"floor: {(products + transforms) / 1e9:.2f} GFLOP at {flops_per_s / 1e9:.0f} GFLOP/s = "

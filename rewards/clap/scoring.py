@@ -14,6 +14,7 @@ from torch import Tensor
 from common.clap_checkpoints import resolve_clap
 from common.music_schema import config_hash
 from rewards.clap.cache import SHARED_CACHES, Clip
+from rewards.clap.memory import keep_freed_memory
 from rewards.clap.model import load_clap, pick_device
 from rewards.components import CacheCounts, Heard
 from rewards.embeddings import cosine, normalized
@@ -62,6 +63,8 @@ class ClapScorer:
         """
         self.config = config
         self.clap = load_clap(config.model, pick_device(config.device), config.backend)
+        if self.clap.device.type == "cpu":
+            keep_freed_memory()
         self._render: Callable[..., Tensor] = load_callable(config.renderer)
         self._caches = caches
         self._counts = CacheCounts()
@@ -112,7 +115,7 @@ class ClapScorer:
     def hear(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[tuple[float, Heard]]:
         """The scores, and what was heard."""
         scores = []
-        for vibe, (clip, sound) in zip(map(self.embed_text, vibes), self._heard(configs), strict=True):
+        for vibe, (clip, sound) in zip(self._read(vibes), self._heard(configs), strict=True):
             worse = cosine(clip, self._bad) - cosine(vibe, self._bad)
             scores.append((cosine(clip, vibe) - max(0.0, worse), Heard(clip, vibe, *sound)))
         return scores
@@ -152,6 +155,7 @@ class ClapScorer:
             windows = whole_windows(torch.cat(mono), self.clap.window_samples)
             heard = [self.clap.embed_windows(window, size).cpu().double() for window in windows]
         rows = torch.stack(heard).mean(dim=0).numpy()
+        # Rows, and sounds that were rendered with them, go on for what filled up.
         return [Clip(normalized(row), sound) for _, row, sound in zip(configs, rows, sounds, strict=False)]
 
     def _rendered(self, configs: Sequence[MusicConfig]) -> Tensor:
@@ -172,15 +176,19 @@ class ClapScorer:
 
     def embed_text(self, text: str) -> Embedding:
         """Unit embedding of a text, read as `_readable` says."""
-        settings, text = (*self._model_settings, *_of_torch()), _readable(text)
-        embedding = self._caches.text(settings, text)
-        if embedding is not None:
-            self._counts = self._counts.plus(CacheCounts(text_hits=1))
-            return embedding
-        embedding = normalized(self.clap.embed_text(text).cpu().numpy())
-        self._caches.keep_text(settings, text, embedding)
-        self._counts = self._counts.plus(CacheCounts(text_misses=1))
-        return embedding
+        return self._read([text])[0]
+
+    def _read(self, texts: Sequence[str]) -> list[Embedding]:
+        settings, found, misses = (*self._model_settings, *_of_torch()), [], 0
+        for text in map(_readable, texts):
+            embedding = self._caches.text(settings, text)
+            if embedding is None:
+                misses += 1
+                embedding = normalized(self.clap.embed_text(text).cpu().numpy())
+                self._caches.keep_text(settings, text, embedding)
+            found.append(embedding)
+        self._counts = self._counts.plus(CacheCounts(text_hits=len(found) - misses, text_misses=misses))
+        return found
 
 
 def _of_torch() -> tuple[Hashable, ...]:

@@ -11,7 +11,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, ClapModel
 
 from common.errors import UserError
+from common.reward_config import CLAP_MODELS
+from common.training_config import PROJECT_ROOT
 from rewards.clap import load_clap, pick_device
+from rewards.clap.model import filled_up
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +38,32 @@ def test_a_long_vibe_is_cut_and_an_empty_one_is_read(random_clap: Path) -> None:
     assert torch.equal(clap.embed_text("a" * 10_000), clap.embed_text("a" * 74))
     assert torch.isfinite(clap.embed_text("")).all()
     assert torch.isfinite(clap.embed_text("\u96e8 \U0001f327")).all()
+
+
+@pytest.mark.parametrize("model", ["random", "tiny"])
+def test_padding_a_text_moves_its_embedding_by_less_than_1e_5(random_clap: Path, model: str) -> None:
+    folder = str(random_clap) if model == "random" else str(PROJECT_ROOT / CLAP_MODELS["tiny"])
+    clap, library = load_clap(folder, CPU), ClapModel.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts = ["", "rain", "late night neon glow", "a long walk " * 40, "\u96e8 \U0001f327"]
+    found = torch.stack([clap.embed_text(text) for text in texts])
+    for padding in ("max_length", "longest"):
+        for chosen in (texts, texts[:3]):
+            tokens = tokenizer(chosen, padding=padding, truncation=True, max_length=77, return_tensors="pt")
+            with torch.inference_mode():
+                padded = library.get_text_features(**tokens).pooler_output
+            assert float((found[: len(chosen)] - padded).abs().max()) <= 1e-5
+    distances = torch.cdist(found, found) + 2 * torch.eye(len(texts))
+    assert float(distances.min()) > 1e-3  # so that one text could not pass for another
+
+
+def test_filling_up_repeats_the_last_row_and_refuses_to_cut() -> None:
+    batch = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert filled_up(batch, 4).tolist() == [[1, 2], [3, 4], [3, 4], [3, 4]]
+    assert filled_up(batch, 2) is batch
+    assert filled_up(batch, None) is batch
+    with pytest.raises(ValueError, match="rows must be >= the batch, got 1 for 2"):
+        filled_up(batch, 1)
 
 
 def test_the_weights_hash_follows_the_weights(random_clap: Path, tmp_path: Path) -> None:

@@ -54,6 +54,22 @@ def test_a_score_is_bit_equal_alone_in_any_batch_and_in_any_order(
     assert scores == [alone[index] for index in chosen]
 
 
+@pytest.mark.parametrize("seconds", [20.0, 4.0])  # two windows, and one that is repeated and padded
+def test_a_score_of_any_length_is_bit_equal_alone_and_in_a_batch(random_clap: Path, seconds: float) -> None:
+    together = scorer(random_clap, seconds=seconds)(VIBES[:4], CONFIGS[:4])
+    for place in (0, 3):
+        one = scorer(random_clap, seconds=seconds)
+        assert one([VIBES[place]], [CONFIGS[place]]) == [together[place]]
+
+
+def test_the_shipped_renderer_and_model_score_alike_alone_and_in_any_order() -> None:
+    made = [ClapScorer(ClapScorerConfig(microbatch=4, device="cpu"), EmbeddingCaches()) for _ in range(2)]
+    order = [4, 0, 2, 1, 3]
+    together = made[0]([VIBES[index] for index in order], [CONFIGS[index] for index in order])
+    alone = [made[1]([VIBES[index]], [CONFIGS[index]])[0] for index in range(5)]
+    assert together == [alone[index] for index in order]
+
+
 def test_different_pairs_have_different_scores(alone: list[float]) -> None:
     assert len(set(alone)) == len(alone)
 
