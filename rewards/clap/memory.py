@@ -28,4 +28,4 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # musl and macOS have none, Windows no library of that name
         return False
     # The threshold alone would also turn off glibc's own, milder adjustment, and make matters worse.
-    return mallopt(_M_MMAP_MAX, 0) == 1 and mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES) == 1
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES))
