@@ -22,6 +22,7 @@ from cluster.rounds import PopulationRecord, Round
 from common.errors import UserError
 from common.lineage import Change, LineageRecord
 from common.records import EvaluationsRecord, ResultRecord
+from common.sentinels import SentinelConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,7 +251,8 @@ def test_a_search_learns_of_a_changed_point_only_what_it_was_worth_before() -> N
         EvaluationsRecord(objectives={2: 0.1, 4: 0.3, 6: 0.7, 8: 0.9}),
         changed_at=4,
     )
-    assert point_outcome([ended], audio_floor=-1) == PointOutcome("stopped", {}, {2: 0.1, 4: 0.3})
+    known = point_outcome([ended], audio_floor=-1, rules=SentinelConfig())
+    assert known == PointOutcome("stopped", {}, {2: 0.1, 4: 0.3})
 
 
 def changed(sweep: SweepFile, step: int, copied_from: str) -> Change:
