@@ -126,14 +126,29 @@ def misleading(
     return _finish(spec, beta)
 
 
-def heard_row(spec: TrialSpec, vibe: int, noise: float) -> LedgerRow:
-    """One of 20 completions, of which this share is noise, at step 3; it keeps all other rules."""
+def heard_row(spec: TrialSpec, vibe: int, noise: float, *, step: int = 3) -> LedgerRow:
+    """One of 20 completions, of which this share is noise; it keeps all other rules."""
     return replace(
-        held_out_row(spec, 3, f"vibe {vibe}"),
+        held_out_row(spec, step, f"vibe {vibe}"),
         similarity=0.4 + 0.01 * (vibe % 2), mismatched=0.2, level_db=-20.0, clipped=0.0,
         flatness=0.7 if vibe < 20 * noise else 0.1,
         music_config=canonical_json(random_config(random.Random(vibe))),
     )  # fmt: skip
+
+
+def noisy_at_the_top(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """`adding_up`, whose evaluations are noise where beta is 0.4."""
+
+    def heard(progress: Progress) -> None:
+        if progress.objective_step == progress.step:
+            noise = 1.0 if spec.config.grpo.beta == 0.4 else 0.0
+            rows = [heard_row(spec, vibe, noise, step=progress.step) for vibe in range(20)]
+            LedgerWriter(spec).write_held_out(progress.step, rows)
+        report(progress)
+
+    return adding_up(spec, training, evaluation, heard)
 
 
 def slow_to_leave(
