@@ -1,8 +1,8 @@
-"""The smallest difference that a sweep can tell from noise, from its measured noise floor."""
+"""The smallest difference that a sweep can tell from noise, from its noise floor or its own seeds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -19,21 +19,37 @@ if TYPE_CHECKING:
     from analysis.sweep import Sweep
     from common.noise_floor import NoiseFloor
 
-__all__ = ["POWER", "seed_spread", "seed_spread_of", "smallest_detectable"]
+__all__ = ["POWER", "Spreads", "seed_spread", "seed_spread_of", "smallest_detectable", "spreads_of"]
 
 POWER = 0.8
 """Probability with which a difference of that size is found."""
 
 
+class Spreads(NamedTuple):
+    """Standard deviations of the objective that nothing but chance tells apart; named as in NoiseFloor."""
+
+    objective_decoding: float
+    """Of one vibe's mean over its completions, without what seeds and vibes explain."""
+    objective_seeds: float | None
+    """Between training seeds; None where it is not known."""
+
+
 def smallest_detectable(
-    floor: NoiseFloor, *, seeds: int, vibes: int, samples: int = 1, num_compared: int = 1
+    floor: NoiseFloor | Spreads,
+    *,
+    seeds: int,
+    vibes: int,
+    samples: int = 1,
+    num_compared: int = 1,
+    untrained: bool = False,
 ) -> float:
     """The smallest true difference of two configurations that a sweep finds with probability POWER.
 
     Both are evaluated on the same vibes, each with so many training seeds. Their difference then has the
     variance 2 (d^2 / (S V J) + b^2 / S) with d the spread of decoding and b that of training seeds, and is
     found where its interval excludes zero: at (t_confidence + t_power) standard errors. The critical values
-    are Student's, weighted by the two sources' variances as in `analysis.intervals`.
+    are Student's, weighted by the two sources' variances as in `analysis.intervals`. An untrained policy has
+    no training seeds and is evaluated once: against it the variance is (1 + S) d^2 / (S V J) + b^2 / S.
 
     Decoding is taken as independent. Policies that write alike share its noise and are told apart sooner, so
     this is the cautious number.
@@ -44,6 +60,7 @@ def smallest_detectable(
         vibes: V >= 2 held-out vibes.
         samples: J >= 1 completions per vibe.
         num_compared: comparisons among which this one was picked, for which its interval is corrected.
+        untrained: whether the other side is the untrained policy.
 
     Raises:
         ValueError: a number is too small.
@@ -53,8 +70,9 @@ def smallest_detectable(
             f"seeds, samples and num_compared must be >= 1 and vibes >= 2, got {seeds}, {samples}, "
             f"{num_compared} and {vibes}"
         )
-    by_vibes = 2 * floor.objective_decoding**2 / (seeds * vibes * samples)
-    by_seeds = 2 * (floor.objective_seeds or 0.0) ** 2 / seeds
+    trained = 1 if untrained else 2
+    by_vibes = (1 + seeds if untrained else 2) * floor.objective_decoding**2 / (seeds * vibes * samples)
+    by_seeds = trained * (floor.objective_seeds or 0.0) ** 2 / seeds
     if by_vibes + by_seeds == 0:
         return 0.0
 
@@ -63,7 +81,7 @@ def smallest_detectable(
         return float(stdtrit(df, (1 + confidence) / 2) + stdtrit(df, POWER))
 
     # One seed says nothing of their spread; the rank's interval then leaves it out, and so must this.
-    t_seeds = critical(2 * (seeds - 1)) if seeds > 1 else critical(vibes - 1)
+    t_seeds = critical(trained * (seeds - 1)) if seeds > 1 else critical(vibes - 1)
     weighted = critical(vibes - 1) * by_vibes + t_seeds * by_seeds
     return float(weighted / (by_vibes + by_seeds) * (by_vibes + by_seeds) ** 0.5)
 
@@ -82,12 +100,34 @@ def seed_spread(arms: Sequence[Scores]) -> float | None:
         return None
     df = sum(len(x) - 1 for x in arms)
     between = sum(float(np.sum((x.mean(1) - x.mean()) ** 2)) for x in arms) / df
-    rest = 0.0
-    for x in arms:
-        residual = x - x.mean(0) - x.mean(1, keepdims=True) + x.mean()
-        # Each vibe's residual moves a seed's mean by a share of it.
-        rest += float(np.sum(residual**2)) / (x.shape[1] - 1) / x.shape[1]
+    # Each vibe's residual moves a seed's mean by a share of it.
+    rest = sum(_rest(x) / (x.shape[1] - 1) / x.shape[1] for x in arms)
     return float(max(0.0, between - rest / df) ** 0.5)
+
+
+def spreads_of(arms: Sequence[Scores]) -> Spreads | None:
+    """What a sweep's own seeds say of its noise.
+
+    Seeds of one configuration are decoded with the same noise, and evaluated on the same vibes. What is left
+    of a score without its seed's and its vibe's mean is decoding, and how the two go together.
+
+    Args:
+        arms: one [S, V] array per configuration, V >= 2, each score the mean over a vibe's completions.
+
+    Returns:
+        The spreads pooled over the configurations with two seeds or more; None where there is none.
+    """
+    seeds = seed_spread(arms)
+    if seeds is None:
+        return None
+    arms = [x for x in arms if len(x) > 1]
+    df = sum((len(x) - 1) * (x.shape[1] - 1) for x in arms)
+    return Spreads((sum(_rest(x) for x in arms) / df) ** 0.5, seeds)
+
+
+def _rest(x: Scores) -> float:
+    """Sum of squares without the means of seeds and vibes."""
+    return float(np.sum((x - x.mean(0) - x.mean(1, keepdims=True) + x.mean()) ** 2))
 
 
 def seed_spread_of(sweep: Sweep) -> float:

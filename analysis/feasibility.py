@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.evaluations import EvaluationKey
-from common.sentinels import SentinelRow, broken_margin, broken_variety, sentinels_of
+from common.sentinel_rules import broken_margin, broken_variety
+from common.sentinels import SentinelRow, sentinels_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from analysis.arms import sort_into_arms
 from analysis.comparisons import against_untrained, tied_with_best
+from analysis.detection import sweep_detection
 from analysis.evaluations import held_out_evaluations, objective_cells
 from analysis.feasibility import judge, sentinel_rows
 from analysis.intervals import CONFIDENCE, mean_intervals
@@ -18,9 +19,11 @@ from common.objective import ObjectiveConfig
 if TYPE_CHECKING:
     from analysis.arms import Arm, RowGroup, Unranked
     from analysis.comparisons import Difference
+    from analysis.detection import SweepDetection
     from analysis.intervals import Interval
     from analysis.sweep import Sweep
     from common.lineage import Change
+    from common.noise_floor import NoiseFloor
     from common.reward_config import RewardWeights
     from common.sentinels import Sentinels
 
@@ -87,6 +90,10 @@ class Ranking:
     """Scorer and renderer of the held-out rows; scores of two kinds cannot be compared."""
     unscored_reasons: tuple[tuple[str, int], ...] = ()
     """Why completions could not be scored, rollouts among them, and how many; the most frequent first."""
+    detection: SweepDetection | None = None
+    """What differences the sweep could find; None where its noise is not known."""
+    noise_can_be_measured: bool = False
+    """Whether its noise is not known, but a noise floor was looked for and would tell."""
 
     @property
     def configurations(self) -> tuple[RankedRow, ...]:
@@ -104,12 +111,19 @@ class Ranking:
         return sum(row.difference is not None for row in self.rows)
 
 
-def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ranking:
+def compute_ranking(
+    sweep: Sweep,
+    *,
+    weights: RewardWeights | None = None,
+    noise_floors: tuple[NoiseFloor, ...] | None = None,
+) -> Ranking:
     """Rank a sweep's configurations over their seeds, from the ledger alone.
 
     Args:
         sweep: a stored sweep, finished or not.
         weights: evaluation weights; the sweep's own where not given.
+        noise_floors: kept measurements, from which comes what the sweep could detect where one is of its
+            model and objective. No order and no interval depends on them. None: they were not looked for.
     """
     objective = sweep.objective
     if weights is not None:
@@ -134,6 +148,13 @@ def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ra
     # Among the infeasible only where there is nothing else.
     peers = [arm for arm in trials if not judged[arm].reasons] or trials
     tied = tied_with_best(best, peers, objective) if best else set()
+    detection = sweep_detection(
+        trials,
+        [arm for arm in arms if arm in peers],
+        differences.get(best) if best else None,
+        objective,
+        noise_floors or (),
+    )
     return Ranking(
         sweep=sweep.name,
         objective=objective,
@@ -152,6 +173,9 @@ def compute_ranking(sweep: Sweep, *, weights: RewardWeights | None = None) -> Ra
         num_torn_files=len(sweep.torn_files),
         scorers=_scorers(sweep),
         unscored_reasons=_unscored_reasons(sweep),
+        detection=detection,
+        # Under other weights than the sweep's, no measurement of its file would be of this objective.
+        noise_can_be_measured=bool(trials) and not detection and noise_floors is not None and not weights,
     )
 
 

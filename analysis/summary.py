@@ -8,6 +8,7 @@ from common.reward_config import COMPONENTS
 
 if TYPE_CHECKING:
     from analysis.comparisons import Difference
+    from analysis.detection import Lead, SweepDetection
     from analysis.intervals import Interval
     from analysis.ranking import RankedRow, Ranking
 
@@ -57,7 +58,34 @@ def summary(ranking: Ranking) -> list[str]:
     elif peers := [row for row in others if bool(row.infeasible) == bool(best.infeasible)]:
         feasible = "feasible " if len(peers) < len(others) else ""
         sentences.append(f"It is better than every other {feasible}configuration by more than noise.")
+    if ranking.detection:
+        sentences += _detection(ranking.detection)
     return sentences
+
+
+def _detection(found: SweepDetection) -> list[str]:
+    """How small a difference the sweep could find, and whether the best one's lead is smaller."""
+    counts = [_count(found.seeds, "seed"), _count(found.vibes, "vibe")]
+    if found.num_compared > 1:
+        counts.append(f"the best of {found.num_compared}")
+    noise = "its own seeds" if found.source == "ledger" else "the kept noise floor"
+    missing = "" if found.covers_seeds else "; training seeds were not measured, and make it larger"
+    sentences = [
+        f"This sweep finds differences from {found.difference:.3f} between two configurations, 4 times in 5 "
+        f"({', '.join(counts)}; noise from {noise}){missing}."
+    ]
+    if lead := found.over_runner_up:
+        sentences.append(f"The best one's lead over the runner-up is {lead.lead:.3f}, {_size(lead)}.")
+    if lead := found.over_untrained:
+        sentences.append(
+            f"Against the untrained policy it finds them from {lead.detectable:.3f}; the best one's is "
+            f"{_size(lead)}."
+        )
+    return sentences
+
+
+def _size(lead: Lead) -> str:
+    return "below that: such a one is missed more than 1 time in 5" if lead.is_below else "not below that"
 
 
 def _against_untrained(difference: Difference, num_compared: int) -> list[str]:
@@ -90,6 +118,11 @@ def warnings(ranking: Ranking) -> list[str]:
         found.append(
             "One seed per configuration: the intervals say what other vibes would give, not what another "
             "training seed would. List more `seeds` in the sweep file."
+        )
+    if ranking.noise_can_be_measured:
+        found.append(
+            "How small a difference this sweep could find is not known: measure its noise with `vibesweep "
+            "noise-floor FILE`."
         )
     found += [
         f"Infeasible, and ranked below the others: {short_name(row)}, because {'; '.join(row.infeasible)}."

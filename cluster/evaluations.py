@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from common.errors import TrialError
-from common.ledger import LedgerRow
+from common.ledger import LedgerRow, as_current
 from common.objective import OBJECTIVE_NAME
 from common.records import EvaluationsRecord
+from common.sentinels import SentinelRow
 from trainables.checkpoints import starting_checkpoint
 from trainables.evaluation import summarize
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from common.objective import ObjectiveConfig
     from trainables.spec import Progress
 
-__all__ = ["Evaluations", "take_in_untold"]
+__all__ = ["Evaluations", "heard_at", "take_in_untold"]
 
 
 class Evaluations:
@@ -43,6 +44,21 @@ class Evaluations:
         self._record = self._record.with_evaluation(step, objective, progress.seconds)
         self._record.write(self._folder)
         return {OBJECTIVE_NAME: objective} if 0 < step < progress.total_steps else {}
+
+
+def heard_at(folder: Path, step: int) -> tuple[SentinelRow, ...]:
+    """What the sentinels need of a trial's evaluation at a step; empty where its ledger has none.
+
+    Args:
+        folder: the trial's.
+        step: optimizer steps taken before it.
+    """
+    return tuple(
+        SentinelRow(**row)
+        for part in sorted(folder.glob("ledger/held-out-*.parquet"))
+        if int(part.stem.rpartition("-")[2]) == step
+        for row in as_current(pq.read_table(part)).select(SentinelRow._fields).to_pylist()
+    )
 
 
 def take_in_untold(folder: Path, objective: ObjectiveConfig) -> None:

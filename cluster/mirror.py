@@ -6,6 +6,7 @@ import json
 import sys
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import optuna
@@ -23,6 +24,9 @@ __all__ = ["Mirror", "opened_mirror", "study_name"]
 
 _SPACE: Final = "space"
 _FINGERPRINT: Final = "fingerprint"
+_CONSTRAINTS: Final = "constraints"
+"""System attribute of a trial: a list of numbers, above 0 where one is broken. Optuna 5 writes an attribute
+for each by its name, and reads this too; optuna-dashboard 0.21 reads nothing else."""
 
 
 def study_name(sweep: SweepFile, fingerprint: str) -> str:
@@ -114,17 +118,19 @@ class Mirror:
         self._guarded(self._end_running)
 
     def _write(self, study: optuna.Study, known: KnownPoint) -> None:
-        trial = self._space.frozen(known)
         if known.number not in self._trials:
-            study.add_trial(trial)
+            study.add_trial(self._space.frozen(replace(known, outcome=None)))
             self._trials[known.number] = len(self._trials)
-            if known.outcome is None:
-                self._running.add(known.number)
-        elif known.number in self._running and known.outcome is not None:
-            state, values = self._space.ending(known.outcome)
+            self._running.add(known.number)
+        if known.number in self._running and known.outcome is not None:
+            trial, (state, values) = self._space.frozen(known), self._space.ending(known.outcome)
             storage, trial_id = study._storage, self._trial_id(study, known.number)
             for step, value in trial.intermediate_values.items():
                 storage.set_trial_intermediate_value(trial_id, step, value)
+            if misses := known.outcome.misses:
+                storage.set_trial_system_attr(trial_id, _CONSTRAINTS, list(misses.values()))
+                for rule, miss in misses.items():
+                    storage.set_trial_user_attr(trial_id, f"misses {rule} by", miss)
             storage.set_trial_state_values(trial_id, state=state, values=values)
             self._running.discard(known.number)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from statistics import fmean
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from common.sentinel_rules import configuration_misses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from common.records import EvaluationsRecord, ResultRecord
+    from common.sentinels import SentinelConfig, SentinelRow
     from search_spaces.search_config import Metric
 
 __all__ = ["MAXIMIZED", "EndedSeed", "PointOutcome", "point_outcome"]
@@ -30,6 +34,8 @@ class EndedSeed(NamedTuple):
     evaluations: EvaluationsRecord
     changed_at: int | None = None
     """The step at which its configuration changed for the first time; None where it never did."""
+    heard: Sequence[SentinelRow] = ()
+    """Its last evaluation, as the sentinels need it; empty where nobody asks."""
 
     @property
     def objectives(self) -> Mapping[int, float]:
@@ -49,9 +55,16 @@ class PointOutcome(NamedTuple):
     """Each metric's mean over the finished seeds, finite; empty unless the point finished."""
     intermediate: Mapping[int, float]
     """Optimizer step to the mean held-out objective of the seeds that were evaluated there."""
+    misses: Mapping[str, float] = MappingProxyType({})
+    """Rule of the sentinels to how much a finished point misses it; above 0 where it breaks it."""
+
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether it breaks a rule of the sentinels."""
+        return any(miss > 0 for miss in self.misses.values())
 
 
-def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float) -> PointOutcome:
+def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float, rules: SentinelConfig) -> PointOutcome:
     """How a point with these seeds ended: stopped if any of them was, failed if none finished.
 
     A seed whose configuration changed counts as stopped there: what it ended with is another point's.
@@ -60,6 +73,7 @@ def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float) -> PointOut
         seeds: all of the point's, each ended.
         audio_floor: stands for the audio of a policy none of whose configs can be rendered: that is what
             the model did wrong, so it is the floor and not missing.
+        rules: the sweep's sentinels, by which a finished point is judged as the ranking does it.
     """
     steps = sorted({step for seed in seeds for step in seed.objectives})
     intermediate = {
@@ -67,7 +81,8 @@ def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float) -> PointOut
     }
     if any(seed.result.status == "stopped" or seed.changed_at is not None for seed in seeds):
         return PointOutcome("stopped", {}, intermediate)
-    finished = [seed.result for seed in seeds if seed.result.status == "finished"]
+    ended = [seed for seed in seeds if seed.result.status == "finished"]
+    finished = [seed.result for seed in ended]
     values: dict[Metric, list[float | None]] = {
         "held_out_objective": [result.objective for result in finished],
         "validity": [result.validity for result in finished],
@@ -83,4 +98,5 @@ def point_outcome(seeds: Sequence[EndedSeed], *, audio_floor: float) -> PointOut
     metrics = {name: fmean(found) for name, found in finite.items() if found}
     if "held_out_objective" not in metrics:
         return PointOutcome("failed", {}, intermediate)
-    return PointOutcome("finished", metrics, intermediate)
+    misses = configuration_misses([seed.heard for seed in ended], rules)
+    return PointOutcome("finished", metrics, intermediate, misses)

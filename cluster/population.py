@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.schedulers import TrialScheduler
 
+from cluster.evaluations import heard_at
 from cluster.rounds import PopulationRecord, Round, quantiles, sentence
 from cluster.search import as_run
 from common.errors import UserError
 from common.lineage import Change, LineageRecord
 from common.objective import OBJECTIVE_NAME
 from common.records import EvaluationsRecord, TrialRecord
+from common.sentinel_rules import broken_rules
+from common.sentinels import sentinels_of
 from common.training_config import flatten
 from search_spaces.perturbation import CHANGEABLE, perturbed
 from search_spaces.points import point
@@ -127,20 +130,29 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
         objectives = {
             trial_id: EvaluationsRecord.read(self._trials / trial_id).objectives[step] for trial_id in members
         }
+        infeasible = tuple(trial_id for trial_id in members if self._is_infeasible(trial_id, step))
+        feasible = {name: objective for name, objective in objectives.items() if name not in infeasible}
         changes = {}
-        best, worst = quantiles(objectives, self._sweep.scheduler.quantile)
+        share = self._sweep.scheduler.quantile
+        # Who is infeasible is not copied, but not replaced for it either: one evaluation is a noisy judge.
+        best, worst = quantiles(feasible, share)[0], quantiles(objectives, share)[1]
         donors = [trial_id for trial_id in best if self._checkpoint(trial_id, step)]
         for trial_id in worst:
             rng = Random(f"{self._sweep.search.seed} {step} {trial_id}")
             donor = rng.choice(donors) if donors else trial_id
             if objectives[donor] > objectives[trial_id]:
                 changes[trial_id] = self._change(trial_id, donor, step, objectives, rng)
-        decided = Round(step=step, objectives=objectives, changes=changes)
+        decided = Round(step=step, objectives=objectives, changes=changes, infeasible=infeasible)
         self._record = PopulationRecord(rounds=(*self._record.rounds, decided))
         self._record.write(self._directory)
         self._carry_out(decided)
         for trial_id in members:
             del self._waiting[trial_id]
+
+    def _is_infeasible(self, trial_id: str, step: int) -> bool:
+        """Whether a trial's evaluation at a step breaks a rule of the sentinels."""
+        rules = self._sweep.objective.sentinels
+        return bool(broken_rules(sentinels_of(heard_at(self._trials / trial_id, step), rules), rules))
 
     def _carry_out(self, decided: Round) -> None:
         """Copy the checkpoints and tell the trials; what has been done is left as it is."""

@@ -23,6 +23,8 @@ class Round(FrozenModel):
     """What each trial was worth that was compared."""
     changes: dict[str, Change]
     """What the worst of them go on with."""
+    infeasible: tuple[str, ...] = ()
+    """Those whose evaluation breaks a rule of the sentinels; nobody takes them over."""
 
 
 class PopulationRecord(StateRecord):

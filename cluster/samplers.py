@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["KEPT_ATTRIBUTES", "check_sampler", "first_generation", "make_sampler"]
+__all__ = ["KEPT_ATTRIBUTES", "SEES_CONSTRAINTS", "check_sampler", "first_generation", "make_sampler"]
 
 KEPT_ATTRIBUTES: Final = ("cma:generation", "NSGAIISampler:generation")
 """System attributes of a trial that later suggestions depend on: the generation it was drawn for."""
+
+SEES_CONSTRAINTS: Final = ("tpe", "gp", "nsga2")
+"""Samplers that draw by a trial's constraints too. CMA-ES looks at the objective alone."""
 
 _POPULATION: Final = 8
 """Points of an NSGA-II generation. Optuna's 50 would make a random search of most sweeps; a number that

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ray.tune.search import Searcher
 
+from cluster.evaluations import heard_at
 from cluster.point_outcome import EndedSeed, point_outcome
 from cluster.study import KnownPoint
 from common.lineage import LineageRecord
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cluster.proposals import Proposals
+    from common.sentinels import SentinelRow
     from common.training_config import TrainingConfig
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
@@ -189,10 +191,16 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         seeds = self._open[record.number]
         evaluations = EvaluationsRecord.read(self._trials / record.trial_id)
         changes = LineageRecord.read(self._trials / record.trial_id).changes
-        seeds[record.seed] = EndedSeed(outcome, evaluations, changes[0].step if changes else None)
+        heard: tuple[SentinelRow, ...] = ()
+        if self._sweep.search.learns and outcome.status == "finished":
+            heard = heard_at(self._trials / record.trial_id, outcome.steps)
+        seeds[record.seed] = EndedSeed(outcome, evaluations, changes[0].step if changes else None, heard)
         if len(seeds) == len(self._seeds):
+            objective = self._sweep.objective
             known = point_outcome(
-                [seeds[seed] for seed in self._seeds], audio_floor=self._sweep.objective.audio_floor
+                [seeds[seed] for seed in self._seeds],
+                audio_floor=objective.audio_floor,
+                rules=objective.sentinels,
             )
             self._proposals.tell(record.number, known)
             self._watch(KnownPoint(record.number, record.params, known))

@@ -10,9 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cluster.distributions import AxisParameters, axis_parameters, encode_all
 from cluster.point_outcome import MAXIMIZED, PointOutcome
+from cluster.samplers import SEES_CONSTRAINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from search_spaces.axes import Axis
     from search_spaces.search_config import Metric
@@ -43,6 +44,7 @@ class StudySpace:
             sweep: names the metrics.
             axes: those that Optuna draws; a point's other values are left out of the study.
         """
+        self._sees_constraints = sweep.search.method in SEES_CONSTRAINTS
         self._metrics: tuple[Metric, ...] = sweep.search.metrics
         self.parameters: dict[str, AxisParameters] = {
             path: axis_parameters(sweep, path, axis) for path, axis in axes.items()
@@ -58,20 +60,32 @@ class StudySpace:
 
         A database behind it would run ahead of what the sweep directory holds, and a resumed driver dies
         of the difference.
+
+        The rules of the sentinels are its constraints once a point has broken one, where the sampler sees
+        them. Before, they say nothing that a search could use, and Optuna's Gaussian process would fit a
+        model to each.
         """
+        points = list(points)
+        names: set[str] = set()
+        if self._sees_constraints and any(known.outcome and known.outcome.is_infeasible for known in points):
+            names = {name for known in points if known.outcome for name in known.outcome.misses}
         study = optuna.create_study(
             storage=optuna.storages.InMemoryStorage(), directions=self.directions, study_name="points"
         )
         assert [direction.name.lower() for direction in study.directions] == self.directions
-        study.add_trials([self.frozen(known) for known in points])
+        study.add_trials([self.frozen(known, rules=sorted(names)) for known in points])
         return study
 
-    def frozen(self, known: KnownPoint) -> FrozenTrial:
+    def frozen(self, known: KnownPoint, *, rules: Sequence[str] = ()) -> FrozenTrial:
         """A point as a trial: running, complete, pruned where its scheduler stopped it, or failed.
 
         As in Optuna's own studies, a pruned trial has its last intermediate value, and every trial that was
         evaluated on its way shows how it went. A study of several metrics knows no pruning and no
         intermediate values: there a stopped point counts as failed.
+
+        Args:
+            known: the point.
+            rules: constraints of a complete trial; one that the point was not judged by is 0, just kept.
 
         Raises:
             ValueError: a value that does not lie on its axis.
@@ -89,6 +103,9 @@ class StudySpace:
             user_attrs={"point": known.number},
             system_attrs=dict(known.notes),
             intermediate_values=dict(intermediate),
+            constraints={rule: known.outcome.misses.get(rule, 0.0) for rule in rules}
+            if known.outcome and state == TrialState.COMPLETE
+            else None,
         )
 
     def ending(self, outcome: PointOutcome | None) -> tuple[TrialState, list[float] | None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from cluster.plan import baselines
 from cluster.planned_budget import BudgetLine, budget_lines
+from cluster.samplers import SEES_CONSTRAINTS
 from cluster.sweep_cost import SweepCost, sweep_cost
 from common.errors import UserError
 from search_spaces.designs import enumerate_points, grid_cells, random_draws
@@ -245,6 +246,11 @@ def _warnings(
         f"prompt and completion can take {needed} tokens, and {name} holds {context}"
         for name, (needed, context) in prompts.beyond_context.items()
     ]
+    if sweep.search.learns and sweep.search.method not in SEES_CONSTRAINTS:
+        warnings.append(
+            f"{sweep.search.method} sees objectives alone: it is not told which points the sentinels find "
+            f"infeasible, as {', '.join(SEES_CONSTRAINTS)} are"
+        )
     if sweep.scheduler.type != "none":
         warnings.append(f"{sweep.scheduler.type} stops trials early: the cost is that of stopping none")
     return tuple(warnings)

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from cluster.point_outcome import PointOutcome
 from cluster.samplers import first_generation
@@ -19,6 +19,8 @@ from common.lineage import LineageRecord
 from common.model import FrozenModel
 from common.objective import objective_value
 from common.records import TRIAL_FILE, ResultRecord, TrialRecord, write_text_atomically
+from common.sentinel_rules import configuration_misses
+from common.sentinels import SentinelRow
 from search_spaces.points import params_of, point
 from search_spaces.search_config import Metric
 
@@ -45,6 +47,8 @@ class EarlierPoint(FrozenModel):
     """Axis path to value."""
     metrics: dict[Metric, float]
     """Means over its finished seeds, under this sweep's weights."""
+    misses: dict[str, float] = Field(default_factory=dict)
+    """By how much it misses the rules of this sweep's sentinels; above 0 where it breaks one."""
 
 
 class EarlierPoints(FrozenModel):
@@ -68,7 +72,10 @@ class EarlierPoints(FrozenModel):
         """The points for a search, numbered backwards from -1: they are none of this sweep's."""
         return tuple(
             KnownPoint(
-                -number, one.params, PointOutcome("finished", one.metrics, {}), first_generation(sweep)
+                -number,
+                one.params,
+                PointOutcome("finished", one.metrics, {}, one.misses),
+                first_generation(sweep),
             )
             for number, one in enumerate(self.points, start=1)
         )
@@ -79,6 +86,7 @@ class _Judged(NamedTuple):
 
     record: TrialRecord
     metrics: dict[Metric, float]
+    heard: list[SentinelRow]
 
 
 def earlier_points(sweep: SweepFile) -> EarlierPoints:
@@ -99,7 +107,13 @@ def earlier_points(sweep: SweepFile) -> EarlierPoints:
             for judged in _finished(directory, sweep.objective):
                 by_config[judged.record.config_hash].append(judged)
             taken = [
-                EarlierPoint(params=params, metrics=_mean(seeds))
+                EarlierPoint(
+                    params=params,
+                    metrics=_mean(seeds),
+                    misses=dict(
+                        configuration_misses([seed.heard for seed in seeds], sweep.objective.sentinels)
+                    ),
+                )
                 for params, seeds in _inside(sweep, space, by_config)
             ]
             points += taken
@@ -158,10 +172,13 @@ def _finished(directory: Path, objective: ObjectiveConfig) -> Iterator[_Judged]:
             row
             for path in sorted(folder.glob("ledger/*.parquet"))
             for row in pq.read_table(path, partitioning=None).to_pylist()
-            if row["split"] == "held_out" and row["step"] == result.steps and row["unscored_reason"] is None
+            if row["split"] == "held_out" and row["step"] == result.steps
         ]
-        if rows:
-            yield _Judged(record, _metrics(rows, objective, result.seconds))
+        scored = [row for row in rows if row["unscored_reason"] is None]
+        if scored:
+            # A ledger of version 1 has nothing for the sentinels.
+            heard = [SentinelRow(*(row.get(name) for name in SentinelRow._fields)) for row in rows]
+            yield _Judged(record, _metrics(scored, objective, result.seconds), heard)
 
 
 def _metrics(rows: list[dict[str, Any]], objective: ObjectiveConfig, seconds: float) -> dict[Metric, float]:

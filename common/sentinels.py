@@ -28,9 +28,6 @@ __all__ = [
     "SentinelConfig",
     "SentinelRow",
     "Sentinels",
-    "broken_margin",
-    "broken_rules",
-    "broken_variety",
     "gains_of",
     "sentinels_of",
 ]
@@ -165,46 +162,6 @@ def gains_of(before: Iterable[LedgerRow], after: Iterable[LedgerRow]) -> Gains |
         clap.append(last.similarity - first.similarity)
         eval_clap.append(last.eval_clap_similarity - first.eval_clap_similarity)
     return Gains(fmean(clap), fmean(eval_clap)) if clap else None
-
-
-def broken_rules(sentinels: Sentinels, config: SentinelConfig) -> tuple[str, ...]:
-    """What makes an evaluation infeasible, a phrase for each rule; nothing where too little was heard."""
-    return broken_margin(sentinels, config) + broken_variety(sentinels, config)
-
-
-def broken_margin(sentinels: Sentinels, config: SentinelConfig) -> tuple[str, ...]:
-    """The rule that sound fits its own vibe better than the others, where it is broken."""
-    margin, error = sentinels.vibe_margin, sentinels.vibe_margin_error
-    if config.vibe_margin_errors is None or margin is None or error is None:
-        return ()
-    least = config.vibe_margin_errors * error
-    if sentinels.num_heard < config.min_heard or margin > least:
-        return ()
-    return (f"its sound fits its own vibe no better than others (by {margin:.3f}, noise is {least:.3f})",)
-
-
-def broken_variety(sentinels: Sentinels, config: SentinelConfig) -> tuple[str, ...]:
-    """The rules about distinct configs and bad sound that are broken."""
-    found = sentinels
-    if found.num_heard < config.min_heard:
-        return ()
-    broken = []
-    distinct = found.distinct_share
-    least_distinct = config.min_distinct_share
-    if least_distinct is not None and distinct is not None and not distinct >= least_distinct:
-        broken.append(f"only {distinct:.0%} of its configs are distinct")
-    if config.max_bad_sound_share is not None:
-        shares = {
-            "silent": found.silent_share,
-            "clipped": found.clipped_share,
-            "noise": found.noise_share,
-        }
-        broken += [
-            f"{share:.0%} of its clips are {name}"
-            for name, share in shares.items()
-            if share is not None and not share <= config.max_bad_sound_share
-        ]
-    return tuple(broken)
 
 
 def _margin(rows: list[SentinelRow]) -> tuple[float | None, float | None]:

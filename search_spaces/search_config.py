@@ -69,6 +69,11 @@ class SearchConfig(FrozenModel):
         """The sampler that runs: the one named, or the mode's default; None for a grid."""
         return self.sampler or next(iter(SAMPLERS[self.mode]), None)
 
+    @property
+    def learns(self) -> bool:
+        """Whether points are chosen from the outcomes of earlier ones."""
+        return self.mode in ("optuna", "mixed")
+
     @model_validator(mode="after")
     def _parts_fit_the_mode(self) -> Self:
         if (self.mode == "grid") != (self.trials is None):
@@ -83,13 +88,12 @@ class SearchConfig(FrozenModel):
             raise ValueError(f"design is a grid's, got {self.design!r} with mode {self.mode!r}; leave it out")
         if len(set(self.metrics)) != len(self.metrics):
             raise ValueError(f"metrics must differ, got {list(self.metrics)}")
-        learns = self.mode in ("optuna", "mixed")
         for key, given in (("mirror", self.mirror), ("warm_start", self.warm_start)):
-            if given and not learns:
+            if given and not self.learns:
                 raise ValueError(
                     f"{key} needs mode 'optuna' or 'mixed', got mode {self.mode!r}; leave it out"
                 )
-        if self.metrics != (OBJECTIVE_NAME,) and not learns:
+        if self.metrics != (OBJECTIVE_NAME,) and not self.learns:
             raise ValueError(f"metrics need mode 'optuna' or 'mixed', got mode {self.mode!r}; leave them out")
         if len(self.metrics) > 1 and self.method not in _SEVERAL_METRICS:
             raise ValueError(

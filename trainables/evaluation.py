@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from common.errors import TrialError
 from common.objective import objective_value
-from common.sentinels import SentinelRow, Sentinels, broken_rules, sentinels_of
+from common.sentinel_rules import broken_rules
+from common.sentinels import SentinelRow, Sentinels, sentinels_of
 from trainables.ledger_writer import Completion
 from trainables.sampling import sample_completions, stream_seed
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+from common.errors import UserError
+
+if TYPE_CHECKING:
+    from analysis import Ranking
 
 __all__ = ["print_ranking", "rank"]
 
@@ -19,9 +24,9 @@ def rank(
 ) -> None:
     """Rank a sweep's configurations by their held-out objective, with 95 % intervals."""
     if as_json:
-        from analysis import compute_ranking, load_sweep, ranking_json  # noqa: PLC0415
+        from analysis import ranking_json  # noqa: PLC0415
 
-        print(json.dumps(ranking_json(compute_ranking(load_sweep(directory))), indent=2))
+        print(json.dumps(ranking_json(_ranking(directory)), indent=2))
     else:
         print_ranking(directory)
 
@@ -32,8 +37,24 @@ def print_ranking(directory: Path) -> None:
     Raises:
         UserError: the folder is no sweep.
     """
-    from analysis import compute_ranking, load_sweep, render_ranking  # noqa: PLC0415
+    from analysis import render_ranking  # noqa: PLC0415
 
     # A pipe has no width; 100 columns hold the table.
     console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(render_ranking(compute_ranking(load_sweep(directory))))
+    console.print(render_ranking(_ranking(directory)))
+
+
+def _ranking(directory: Path) -> Ranking:
+    """The ranking, with the kept noise floors where they can be read.
+
+    Without them the outcome of hours stands all the same, so a broken file is only told.
+    """
+    from analysis import compute_ranking, load_sweep  # noqa: PLC0415
+    from common.noise_floor import noise_floors_file, read_noise_floors  # noqa: PLC0415
+
+    sweep, floors = load_sweep(directory), None
+    try:
+        floors = read_noise_floors(noise_floors_file())
+    except UserError as error:
+        print(f"ranked without a noise floor: {error}", file=sys.stderr)
+    return compute_ranking(sweep, noise_floors=floors)

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import stdtrit
 
 from analysis import load_sweep
-from analysis.detectable import POWER, seed_spread, seed_spread_of, smallest_detectable
+from analysis.detectable import POWER, seed_spread, seed_spread_of, smallest_detectable, spreads_of
 from analysis.intervals import CONFIDENCE, mean_interval
 from common.errors import UserError
 from common.noise_floor import NoiseFloor, NoiseFloorKey
@@ -101,3 +101,39 @@ def test_a_sweep_with_one_seed_tells_no_spread(new_sweep: NewSweep) -> None:
     sweep.trial("a", {1: [0.0, 0.2, 0.4]})
     with pytest.raises(UserError, match="must have a configuration with two finished seeds, got none"):
         seed_spread_of(load_sweep(sweep.directory))
+
+
+def test_an_untrained_policy_has_no_training_seeds_and_one_evaluation() -> None:
+    # Variance 0.1^2 / 120 of three seeds on 40 vibes and 0.1^2 / 40 of the baseline; 0.05^2 / 3 of the seeds.
+    by_vibes, by_seeds = 0.01 / 120 + 0.01 / 40, 0.0025 / 3
+    t_vibes, t_seeds = (stdtrit(df, 0.975) + stdtrit(df, POWER) for df in (39, 2))
+    critical = (t_vibes * by_vibes + t_seeds * by_seeds) / (by_vibes + by_seeds)
+    found = smallest_detectable(floor(decoding=0.1, seeds=0.05), seeds=3, vibes=40, untrained=True)
+    assert found == pytest.approx(critical * (by_vibes + by_seeds) ** 0.5)
+    # With one seed and no noise of seeds the two sides are alike.
+    one, other = (
+        smallest_detectable(floor(decoding=0.1), seeds=1, vibes=40, untrained=untrained)
+        for untrained in (True, False)
+    )
+    assert one == other
+
+
+def test_a_sweeps_own_seeds_tell_both_spreads() -> None:
+    rng = np.random.default_rng(2)
+    arms = [
+        rng.normal(0, 0.3, (1, 30)) + rng.normal(0, 0.05, (2, 1)) + rng.normal(0, 0.1, (2, 30))
+        for _ in range(400)
+    ]
+    found = spreads_of([*arms, arms[0][:1]])
+    assert found is not None
+    # 11,600 degrees of freedom: a standard error of 0.7 %.
+    assert found.objective_decoding == pytest.approx(0.1, abs=0.003)
+    assert found.objective_seeds == seed_spread(arms)
+    assert spreads_of([arms[0][:1]]) is None
+
+
+def test_the_spread_of_decoding_is_what_seeds_and_vibes_leave() -> None:
+    # Means of seeds 0 and 0.2, of vibes 0 and 0.2, of all 0.1: what is left is 0.2 everywhere, 4 * 0.2^2 with
+    # one degree of freedom. It moves the mean of a seed by 0.16 / 2, and so explains their variance of 0.02.
+    found = spreads_of([np.array([[0.1, -0.1], [-0.1, 0.5]])])
+    assert found == pytest.approx((0.4, 0.0), abs=1e-9)

@@ -28,11 +28,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 
-def start(sweep: SweepFile, directory: Path, *, step_s: float) -> subprocess.Popen[str]:
+def start(sweep: SweepFile, directory: Path, *, step_s: float, trial: str = "quick") -> subprocess.Popen[str]:
     file = directory.parent / "sweep.json"
     file.write_text(sweep.model_dump_json())
     return subprocess.Popen(
-        [sys.executable, str(HERE / "drive_sweep.py"), str(file), str(directory)],
+        [sys.executable, str(HERE / "drive_sweep.py"), str(file), str(directory), trial],
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join(map(str, (HERE, ROOT))), "TRIVIAL_STEP_S": str(step_s)},
         stdout=subprocess.PIPE,
@@ -161,6 +161,34 @@ def test_an_optuna_sweep_survives_three_kills_and_its_mirror_with_it(
         assert {trial.user_attrs["point"]: trial.params["grpo.beta"] for trial in trials} == {
             record.number: record.params["grpo.beta"] for record in records
         }
+
+
+def test_a_killed_search_with_infeasible_points_goes_on_as_an_uninterrupted_one(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    sweep = make_sweep(
+        resources={"scorers": 0, "max_concurrent_trials": 1},
+        space={"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}},
+        search={"mode": "optuna", "trials": 16},
+    )
+    points = {}
+    for name, kill_after in (("killed", "t011-s0"), ("whole", None)):
+        out = tmp_path / name / "out"
+        out.parent.mkdir()
+        if kill_after is not None:
+            driver = start(sweep, out, step_s=0.3, trial="misleading")
+            wait_for(partial(has_ended, out, kill_after))
+            actors = list(actors_below(driver.pid))
+            driver.kill()
+            driver.wait()
+            wait_for(partial(all_are_gone, actors), 30.0)
+        printed, errors = start(sweep, out, step_s=0.0, trial="misleading").communicate(timeout=180)
+        assert printed == "18 0\n", errors
+        records = [TrialRecord.read(path.parent) for path in out.glob("trials/t*/trial.json")]
+        points[name] = {record.number: record.params for record in records}
+    assert points["killed"] == points["whole"]
+    # Infeasible points were among those that the search had to go by.
+    assert any(points["whole"][number]["grpo.beta"] > 0.3 for number in range(11))
 
 
 def test_ctrl_c_ends_everything_and_says_how_to_go_on(make_sweep: MakeSweep, tmp_path: Path) -> None:

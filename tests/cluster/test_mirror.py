@@ -71,6 +71,28 @@ def test_the_study_has_every_point_as_it_ended(make_sweep: MakeSweep, tmp_path: 
     assert [trial.user_attrs["point"] for trial in study.trials] == [0, 1, 2, 3]
 
 
+def test_the_study_says_which_points_are_infeasible_and_by_how_much(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    sweep = mirrored(make_sweep, tmp_path)
+    with opened_mirror(sweep, FINGERPRINT) as mirror:
+        mirror.take_in(known(0))
+        mirror.take_in(known(0, finished(0.75)._replace(misses={"vibe_margin": -0.1, "noise_share": 0.2})))
+        mirror.take_in(known(1, finished(0.25)._replace(misses={"vibe_margin": -0.1, "noise_share": -0.05})))
+        mirror.take_in(known(2, FAILED))
+    study = stored(sweep)
+    # What optuna-dashboard draws infeasible trials by; Optuna reads it too, so that the best one is feasible.
+    assert [trial.system_attrs.get("constraints") for trial in study.trials] == [
+        [-0.1, 0.2], [-0.1, -0.05], None,
+    ]  # fmt: skip
+    assert study.best_trial.number == 1
+    assert study.trials[0].user_attrs == {
+        "point": 0,
+        "misses vibe_margin by": -0.1,
+        "misses noise_share by": 0.2,
+    }
+
+
 def test_a_driver_after_a_killed_one_doubles_nothing_and_leaves_nothing_running(
     make_sweep: MakeSweep, tmp_path: Path
 ) -> None:

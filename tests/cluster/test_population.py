@@ -22,6 +22,7 @@ from cluster.rounds import PopulationRecord, Round
 from common.errors import UserError
 from common.lineage import Change, LineageRecord
 from common.records import EvaluationsRecord, ResultRecord
+from common.sentinels import SentinelConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,6 +144,20 @@ def test_the_worst_takes_over_the_best_and_goes_on_with_a_neighbouring_value(
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
+def test_nobody_takes_over_an_infeasible_trial(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(make_sweep(**PBT), out, "noisy_at_the_top")
+    (decided,) = PopulationRecord.read(out).rounds
+    # 0.4, 0.8, 1.2 and 1.6 at step 4, the last of them noise: the first takes over the best of the others.
+    assert decided.infeasible == ("t003-s0",)
+    (change,) = decided.changes.values()
+    assert (list(decided.changes), change.copied_from) == (["t000-s0"], "t002-s0")
+    # The infeasible one goes on as it was.
+    assert ends(out)["t003-s0"] == 3.2
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
 def test_nobody_waits_for_a_trial_that_failed_and_a_resumed_one_goes_on_unchanged(
     make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
@@ -250,7 +265,8 @@ def test_a_search_learns_of_a_changed_point_only_what_it_was_worth_before() -> N
         EvaluationsRecord(objectives={2: 0.1, 4: 0.3, 6: 0.7, 8: 0.9}),
         changed_at=4,
     )
-    assert point_outcome([ended], audio_floor=-1) == PointOutcome("stopped", {}, {2: 0.1, 4: 0.3})
+    known = point_outcome([ended], audio_floor=-1, rules=SentinelConfig())
+    assert known == PointOutcome("stopped", {}, {2: 0.1, 4: 0.3})
 
 
 def changed(sweep: SweepFile, step: int, copied_from: str) -> Change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -31,6 +32,36 @@ def run(sweep: SweepFile, directory: Path, trial: str = "quick", **options: Any)
         audio_backend="trivial_scorers:length_backend",
     )
     return run_sweep(sweep, directory, code=code, console=Console(file=io.StringIO()), **options)
+
+
+def searched_betas(make_sweep: MakeSweep, directory: Path, **sentinels: Any) -> list[float]:
+    """The points of a search whose best-looking ones are noise, in the order of their numbers."""
+    sweep = make_sweep(
+        space={"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}},
+        search={"mode": "optuna", "trials": 24, "mirror": f"sqlite:///{directory}.db"},
+        objective={"sentinels": sentinels},
+        resources={"scorers": 0, "max_concurrent_trials": 1},
+    )
+    assert run(sweep, directory, "misleading").failed == ()
+    records = [TrialRecord.read(path.parent) for path in directory.glob("trials/t*/trial.json")]
+    return [record.params["grpo.beta"] for record in sorted(records, key=lambda record: record.number)]
+
+
+def test_a_sweep_turns_away_from_infeasible_points_and_its_mirror_shows_them(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    judged = searched_betas(make_sweep, tmp_path / "judged")
+    off = searched_betas(make_sweep, tmp_path / "off", max_bad_sound_share=None)
+    # The first 10 are drawn at random.
+    assert judged[:10] == off[:10]
+    assert sum(beta > 0.27 for beta in judged[10:]) < sum(beta > 0.27 for beta in off[10:]) / 2
+    (name,) = optuna.get_all_study_names(f"sqlite:///{tmp_path}/judged.db")
+    study = optuna.load_study(study_name=name, storage=f"sqlite:///{tmp_path}/judged.db")
+    for trial in study.trials:
+        # 20 clips each, of which the first is noise from beta 0.25 on, the second from 0.2625 on.
+        noise = max(0.0, math.ceil(20 * 4 * (trial.params["grpo.beta"] - 0.25)) / 20)
+        assert trial.user_attrs["misses noise_share by"] == pytest.approx(noise - 0.05)
+    assert study.best_trial.params["grpo.beta"] <= 0.2625
 
 
 def starts(directory: Path) -> dict[str, int]:

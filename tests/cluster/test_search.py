@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from ray.tune.search import Searcher
 
 from cluster.plan import baselines
+from cluster.point_outcome import PointOutcome
 from cluster.proposals import proposals_for
 from cluster.search import CRASH_FILE, SweepSearcher
+from common.ledger import write_part
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
+from tests.cluster.trivial_trials import heard_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from cluster.point_outcome import PointOutcome
     from common.training_config import TrainingConfig
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
     from tests.cluster.conftest import MakeSweep
+    from trainables.spec import TrialSpec
 
 
 class Told:
@@ -165,7 +171,7 @@ def test_a_trial_that_ended_without_an_error_and_a_result_was_stopped(
     stopped = ResultRecord(status="stopped", objective=0.5, steps=8, seconds=7.0)
     assert ResultRecord.read(tmp_path / "t000-s0") == stopped
     # The point is stopped where one seed was; its steps have the mean of the seeds that got there.
-    assert proposals.told == [(0, ("stopped", {}, {0: 0.2, 4: 0.5, 8: 0.5}))]
+    assert proposals.told == [(0, PointOutcome("stopped", {}, {0: 0.2, 4: 0.5, 8: 0.5}))]
     # Without an evaluation nobody could have stopped it; an error is none of the scheduler's.
     EvaluationsRecord(objectives={4: 0.25}).write(tmp_path / "t001-s1")
     search.on_trial_complete(ids["t001-s0"], {})
@@ -234,3 +240,42 @@ def test_a_trial_that_cannot_train_fails_without_being_suggested(
     finish(search, tmp_path, "2", "t001-s3", 0.25)
     assert [(number, outcome.state) for number, outcome in proposals.told] == [(0, "failed"), (1, "finished")]
     assert proposals.objectives == [(0, None), (1, 0.25)]
+
+
+def test_an_infeasible_point_is_told_with_how_much_it_misses_and_again_from_the_ledger(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    sweep = make_sweep(
+        seeds=[0, 1],
+        space={"grpo.beta": {"range": [0.0, 0.5], "kind": "float"}},
+        search={"mode": "optuna", "trials": 3},
+    )
+    search, proposals = searcher(sweep, tmp_path)
+    ids = {suggested(search, str(n)): str(n) for n in range(6)}
+    for seed, noise in ((0, 0.0), (1, 0.5)):
+        trial_id = f"t000-s{seed}"
+        spec = SimpleNamespace(
+            sweep="stand-in",
+            kind="trial",
+            trial_id=trial_id,
+            config_hash="0",
+            config=SimpleNamespace(seed=seed),
+        )
+        rows = [heard_row(cast("TrialSpec", spec), vibe, noise) for vibe in range(20)]
+        write_part(tmp_path / trial_id / "ledger" / "held-out-000003.parquet", rows)
+        # An earlier evaluation does not count.
+        early = [replace(one, step=0, flatness=0.9) for one in rows]
+        write_part(tmp_path / trial_id / "ledger" / "held-out-000000.parquet", early)
+        ResultRecord(status="finished", objective=0.5, steps=3).write(tmp_path / trial_id)
+        search.on_trial_complete(ids[trial_id], {})
+    [(number, told)] = proposals.told
+    # Half of the second seed's clips are noise; 5 % may be.
+    assert (number, told.is_infeasible) == (0, True)
+    assert told.misses["noise_share"] == pytest.approx(0.45)
+    assert told.misses["distinct_share"] == pytest.approx(-0.75)
+    assert told.misses["vibe_margin"] < 0
+
+    again, rebuilt = searcher(sweep, tmp_path)
+    assert rebuilt.told == proposals.told
+    order = ["baseline-untrained", "baseline-random", "t001-s0", "t001-s1"]
+    assert [suggested(again, str(n)) for n in range(4)] == order

@@ -261,3 +261,17 @@ def test_early_stopping_is_not_counted_on(make_sweep: Any) -> None:
     assert made.warnings == ("asha stops trials early: the cost is that of stopping none",)
     assert made.cost.trial is not None
     assert made.cost.trial.evaluations == 4  # at 0, 2, 4 and 5
+
+
+def test_a_sampler_that_does_not_see_infeasible_points_is_said(make_sweep: Any) -> None:
+    space = {"grpo.beta": {"range": [0.0, 0.2], "kind": "float"}}
+    for sampler, expected in (("tpe", 0), ("gp", 0), ("nsga2", 0), ("cmaes", 1)):
+        search = {"mode": "optuna", "trials": 4, "sampler": sampler}
+        found = [
+            w for w in plan(make_sweep(base=SMALL, space=space, search=search)).warnings if "sentinels" in w
+        ]
+        assert len(found) == expected
+    assert found == [
+        "cmaes sees objectives alone: it is not told which points the sentinels find infeasible, as tpe, gp, "
+        "nsga2 are"
+    ]

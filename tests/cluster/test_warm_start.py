@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,4 +193,32 @@ def test_what_a_sweep_started_with_is_kept(make_sweep: MakeSweep, tmp_path: Path
     found.write(tmp_path / "out")
     again = EarlierPoints.read(tmp_path / "out")
     assert again == found
-    assert again.known(sweep)[0].outcome == PointOutcome("finished", found.points[0].metrics, {})
+    # Two completions that say nothing of their sound: no rule is judged.
+    unjudged = dict.fromkeys(
+        ("vibe_margin", "distinct_share", "silent_share", "clipped_share", "noise_share"), 0.0
+    )
+    expected = PointOutcome("finished", found.points[0].metrics, {}, unjudged)
+    assert again.known(sweep)[0].outcome == expected
+
+
+def test_earlier_points_are_judged_by_this_sweeps_sentinels(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    earlier = make_sweep(name="earlier", space={"grpo.beta": [0.05], "lora.r": [8]})
+    trials: list[tuple[dict[str, Any], int, list[Any]]] = [({"grpo.beta": 0.05, "lora.r": 8}, 0, [0.5])]
+    store(earlier, tmp_path / "earlier", trials)
+    folder = tmp_path / "earlier" / "trials" / "t000-s0"
+    record = TrialRecord.read(folder)
+    noise = [
+        replace(row(record, 4, vibe, 0.5, None), level_db=-20.0, clipped=0.0, flatness=0.4 + 0.02 * vibe)
+        for vibe in range(20)
+    ]
+    write_part(folder / "ledger" / "held-out-4.parquet", noise)
+    # Flatness is above 0.5 from the sixth of 20 vibes on: 14 of them, or 0.65 more than 0.05.
+    sweep = warm(make_sweep, tmp_path / "earlier")
+    [found] = earlier_points(sweep).known(sweep)
+    assert found.outcome is not None
+    assert found.outcome.misses["noise_share"] == pytest.approx(14 / 20 - 0.05)
+    assert found.outcome.is_infeasible
+    off = make_sweep(**(sweep.model_dump() | {"objective": {"sentinels": {"max_bad_sound_share": None}}}))
+    [found] = earlier_points(off).known(off)
+    assert found.outcome is not None
+    assert not found.outcome.is_infeasible

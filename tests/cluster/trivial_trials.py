@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import TrialError
 from common.ledger import LedgerRow
+from common.music_schema import canonical_json
+from common.random_configs import random_config
 from common.records import ResultRecord
 from trainables.checkpoints import mark_complete, starting_checkpoint
 from trainables.ledger_writer import LedgerWriter
@@ -108,6 +112,43 @@ def adding_up(
         else:
             report(Progress(step, 8, 0.5, None, float(step)))
     return _finish(spec, value, 8)
+
+
+def misleading(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """The objective is beta, but above 0.25 ever more of the clips are noise, all of them from 0.5."""
+    with (Path(spec.directory) / "starts").open("a") as starts:
+        starts.write("start\n")
+    time.sleep(float(os.environ.get("TRIVIAL_STEP_S", "0")))
+    beta = spec.config.grpo.beta
+    LedgerWriter(spec).write_held_out(3, [heard_row(spec, vibe, 4 * (beta - 0.25)) for vibe in range(20)])
+    return _finish(spec, beta)
+
+
+def heard_row(spec: TrialSpec, vibe: int, noise: float, *, step: int = 3) -> LedgerRow:
+    """One of 20 completions, of which this share is noise; it keeps all other rules."""
+    return replace(
+        held_out_row(spec, step, f"vibe {vibe}"),
+        similarity=0.4 + 0.01 * (vibe % 2), mismatched=0.2, level_db=-20.0, clipped=0.0,
+        flatness=0.7 if vibe < 20 * noise else 0.1,
+        music_config=canonical_json(random_config(random.Random(vibe))),
+    )  # fmt: skip
+
+
+def noisy_at_the_top(
+    spec: TrialSpec, training: Scorer, evaluation: Scorer, report: Callable[[Progress], None]
+) -> TrialResult:
+    """`adding_up`, whose evaluations are noise where beta is 0.4."""
+
+    def heard(progress: Progress) -> None:
+        if progress.objective_step == progress.step:
+            noise = 1.0 if spec.config.grpo.beta == 0.4 else 0.0
+            rows = [heard_row(spec, vibe, noise, step=progress.step) for vibe in range(20)]
+            LedgerWriter(spec).write_held_out(progress.step, rows)
+        report(progress)
+
+    return adding_up(spec, training, evaluation, heard)
 
 
 def slow_to_leave(

@@ -12,7 +12,8 @@ import pytest
 from common.ledger import LedgerRow
 from common.music_schema import CONFIG_LABELS, MusicConfig, canonical_json
 from common.random_configs import random_config
-from common.sentinels import SentinelConfig, SentinelRow, broken_rules, gains_of, sentinels_of
+from common.sentinel_rules import broken_rules
+from common.sentinels import SentinelConfig, SentinelRow, gains_of, sentinels_of
 
 RULES = SentinelConfig()
 
