@@ -113,7 +113,9 @@ class Crew:
                 worker.kill()
             await self.wake()
             if self.num_stillborn > 1:
-                await asyncio.sleep(min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self.num_stillborn - 2)))
+                # Doubled 20 times at most, or a night without room in the cluster ends in an overflow.
+                doubled = _FIRST_PAUSE_S * 2 ** min(20, self.num_stillborn - 2)
+                await asyncio.sleep(min(_LONGEST_PAUSE_S, doubled))
 
     async def _feed(self, slot: int, worker: Worker) -> None:
         """Bring a worker its batches; while it has one in work a second waits there, if it is full anyway.

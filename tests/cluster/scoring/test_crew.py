@@ -178,19 +178,20 @@ def test_workers_that_never_live_are_tried_again_after_longer_and_longer_pauses(
         await sleep(0)
 
     def hire(hired: list[StandIn]) -> StandIn:
-        return StandIn(hired, starts=len(hired) >= 6)
+        return StandIn(hired, starts=len(hired) >= 1200)
 
     async def act(scene: Scene) -> None:
         monkeypatch.setattr(asyncio, "sleep", noted)
         assert scores(await scene.ask("rain")) == [4.0]
 
-    monkeypatch.setattr(crew_module, "_LONGEST_PAUSE_S", 0.004)
+    monkeypatch.setattr(crew_module, "_FIRST_PAUSE_S", 0.002)
+    monkeypatch.setattr(crew_module, "_LONGEST_PAUSE_S", 0.01)
     scene = Scene(hire=hire)
     play(scene, act)
-    assert [pause for pause in pauses if pause != 0.001 or pauses.index(pause) == 0][:5] == [
-        0.001, 0.002, 0.004, 0.004, 0.004,
-    ]  # fmt: skip
-    assert scene.crew.num_lost == 6
+    of_crew = [pause for pause in pauses if pause >= 0.002]
+    assert of_crew[:5] == [0.002, 0.004, 0.008, 0.01, 0.01]
+    # As many as would overflow if the pause went on doubling.
+    assert scene.crew.num_lost == 1200
 
 
 def test_the_crew_grows_with_its_work_and_shrinks_again() -> None:
