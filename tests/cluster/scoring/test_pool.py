@@ -167,7 +167,7 @@ def test_a_hung_scorer_is_replaced_and_its_clips_are_scored(local_ray: None, tmp
     began, vibe = time.monotonic(), f"hang {tmp_path / 'once'}"
     (result,) = audio.audio([vibe], CONFIGS[:1])
     assert result.score == right_answers([vibe], CONFIGS[:1])[0]
-    assert time.monotonic() - began >= 4
+    assert time.monotonic() - began >= 15
     assert pool.report().lost_scorers == 1
     pool.shutdown()
 
