@@ -184,7 +184,7 @@ def test_hours_are_refused_once_they_are_known(
     def reached(*_: Any, **__: Any) -> None:
         raise UserError("reached")
 
-    monkeypatch.setattr("cluster.run_sweep", reached)
+    monkeypatch.setattr("cluster.sweep.run_sweep", reached)
     file.write_text(f"{SMALL}budget: {{hours: 0.01}}\n")
     assert run(["sweep", "run", str(file)]) == 2
     unchecked, ran = capsys.readouterr().err.splitlines()
@@ -208,7 +208,7 @@ def test_a_smoke_run_says_what_it_leaves_out_and_has_a_folder_of_its_own(
         called.update(name=sweep.name, directory=directory, overwrite=overwrite)
         raise UserError("reached")
 
-    monkeypatch.setattr("cluster.run_sweep", reached)
+    monkeypatch.setattr("cluster.sweep.run_sweep", reached)
     file = PROJECT_ROOT / "sweeps" / "prompts.yaml"
     assert run(["sweep", "run", str(file), "--smoke", "--storage", str(tmp_path)]) == 2
     assert called == {
@@ -227,7 +227,7 @@ def test_on_a_cluster_this_machines_cost_refuses_nothing(
     def reached(*_: Any, **__: Any) -> None:
         raise UserError("reached")
 
-    monkeypatch.setattr("cluster.run_sweep", reached)
+    monkeypatch.setattr("cluster.sweep.run_sweep", reached)
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     calibrate(file)
     file.write_text(f"{SMALL}budget: {{hours: 0.01}}\n")
