@@ -89,9 +89,8 @@ def stored_sweep(directory: Path) -> SweepRecord:
             "version that wrote it, or start again with --overwrite"
         ) from error
     if record is None:
-        raise UserError(
-            f"{directory} must be a sweep directory, got a folder without {SWEEP_RECORD}; check the path"
-        )
+        found = f"a folder without {SWEEP_RECORD}" if directory.is_dir() else "no folder"
+        raise UserError(f"{directory} must be a sweep directory, got {found}; check the path")
     return record
 
 

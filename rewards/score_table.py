@@ -203,8 +203,9 @@ class ScoreTable:
         differing = ", ".join(
             f"{name} {_shown(was[name])}, not {_shown(now[name])}" for name in was if was[name] != now[name]
         )
+        there = file if file == self.path else self._parts
         raise UserError(
-            f"OUT {self.path} has scores of something else ({differing}); name another OUT, or remove {file}"
+            f"OUT {self.path} has scores of something else ({differing}); name another OUT, or remove {there}"
         )
 
     def _schema(self) -> pa.Schema:

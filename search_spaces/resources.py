@@ -33,8 +33,18 @@ class PoolLimits(FrozenModel):
     queue: Annotated[int, Field(ge=1)] = 4096
     """Most completions that wait or are in work at once; trials with more wait for room."""
     deadline_s: Annotated[float, Field(gt=0)] = 300.0
-    """Longest wait for a score in seconds, with every retry; what has none by then is unscored. A scorer that
-    has a batch for a third of it counts as hung, and is replaced."""
+    """Longest wait in seconds for what a trial asks at once (rollouts of a step, an evaluation), its turn
+    and every retry included; what has no score by then is unscored. A scorer that has a batch for a third of
+    it counts as hung, and is replaced."""
+
+    @model_validator(mode="after")
+    def _a_batch_fits_in(self) -> Self:
+        if self.queue < self.max_batch:
+            raise ValueError(
+                f"queue must be at least max_batch, got queue {self.queue} and max_batch {self.max_batch}; "
+                "raise queue"
+            )
+        return self
 
 
 class Resources(FrozenModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from common.errors import RewardError, UserError
@@ -56,10 +57,15 @@ def score_file(path: Path, out: Path, settings: RewardConfig, batch: int) -> Non
     with table.claimed():
         there = table.scored()
         wanted = set(pairs.lines) - there
-        with progress(len(pairs.lines), "lines", done=len(there)) as advance:
-            for some in pairs.batches(wanted, batch):
-                table.write(_rows(some, scorer, settings))
-                advance(len(some))
+        try:
+            with progress(len(pairs.lines), "lines", done=len(there)) as advance:
+                for some in pairs.batches(wanted, batch):
+                    table.write(_rows(some, scorer, settings))
+                    advance(len(some))
+        except KeyboardInterrupt:
+            kept = f"{len(table.scored())} of {len(pairs.lines)} lines are kept"
+            print(f"{kept} (they are written {batch} at a time); the same command goes on", file=sys.stderr)
+            raise
         reasons = table.finish(pairs.lines)["unscored_reason"].to_pylist()
     kept = f", {len(there)} already there" if there else ""
     missing = [

@@ -67,7 +67,7 @@ def _status(directory: Path) -> dict[str, Any]:
         "driven": is_driven(directory),
         "trials": {
             "planned": num_trials(sweep),
-            "begun": len(folders) - len(ended),
+            "open": len(folders) - len(ended),
             **dict.fromkeys(_ENDS, 0),
             **Counter(result.status for _, result in ended),
         },
@@ -83,21 +83,24 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     states = ", ".join(f"{trials[state]} {state}" for state in _ENDS if trials[state])
     lines = [
         (found["name"], "a driver is at work" if found["driven"] else "no driver is at work"),
-        ("trials", f"{trials['planned']} with baselines: {states or 'none ended'}, {trials['begun']} begun"),
+        ("trials", f"{trials['planned']} with baselines: {states or 'none ended'}, {trials['open']} open"),
     ]
     if best:
         lines.append(
             ("best", f"{best['objective']:.3f}  {best['label']}, seed {best['seed']} (one trial, no ranking)")
         )
     if scorers:
-        lines += _scorer_lines(scorers, time.time())
+        lines += _scorer_lines(scorers, time.time(), is_driven=found["driven"])
     limits = ", ".join(f"{name} {value:g}" for name, value in found["budget"].items())
     used = f"{spent['hours']:.2f} hours, {spent['gpu_hours']:.2f} of GPUs"
     return [*lines, ("spent", f"{used}; the limits are {limits}" if limits else used)]
 
 
-def _scorer_lines(pool: dict[str, Any], now: float) -> list[tuple[str, str]]:
-    work = [f"{pool['scorers']} of {pool['wanted_scorers']}", f"{pool['answers_per_s']:.1f} scores/s"]
+def _scorer_lines(pool: dict[str, Any], now: float, *, is_driven: bool) -> list[tuple[str, str]]:
+    """What the pool of the latest driver did since that began; how many it has only while it is there."""
+    work = ["gone with their driver"]
+    if is_driven:
+        work = [f"{pool['scorers']} of {pool['wanted_scorers']}", f"{pool['answers_per_s']:.1f} scores/s"]
     if pool["mean_batch"] is not None:
         work.append(f"{pool['mean_batch']:.1f} clips a batch")
     if pool["hit_rate"] is not None:
@@ -105,7 +108,7 @@ def _scorer_lines(pool: dict[str, Any], now: float) -> list[tuple[str, str]]:
     if pool["latency_p50_s"] is not None:
         work.append(f"{pool['latency_p50_s']:.2f} s median, {pool['latency_p95_s']:.2f} s at 95 %")
     state = [
-        f"{pool['unanswered']} in the queue",
+        *([f"{pool['unanswered']} in the queue"] if is_driven else []),
         f"{pool['answered']} answered",
         f"{pool['unscored']} unscored",
         f"{pool['lost_scorers']} scorers lost",

@@ -218,7 +218,8 @@ class Book:
 
     def expire(self, now: float) -> None:
         """Answer every question whose deadline has passed."""
-        late = AudioResult(None, "no answer from the scorers before the deadline")
+        limit = f"resources.pool.deadline_s = {self.limits.deadline_s:g} s"
+        late = AudioResult(None, f"no answer from the scorers within {limit}")
         for clip in [*self._waiting.values(), *self._behind.values(), *self._in_work.values()]:
             if any(ask.call.deadline <= now for ask in clip.asks):
                 self._answer(clip, lambda _: late, lambda ask: ask.call.deadline <= now)

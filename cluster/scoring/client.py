@@ -108,7 +108,8 @@ class PoolBackend:
                 # Not all at the same moment, or the same ones would find it full each time.
                 time.sleep(pause_s * random.uniform(0.5, 1.0))
             if time.monotonic() >= deadline:
-                late = f"no answer from the scorers within {self.address.deadline_s:g} s: {reason}"
+                limit = f"resources.pool.deadline_s = {self.address.deadline_s:g} s"
+                late = f"no answer from the scorers within {limit}: {reason}"
                 return [result or AudioResult(None, late) for result in results]
             reason = self._ask(questions, left, results, deadline) or "there was no room"
             got_some = any(results[place] is not None for place in left)

@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cluster.scoring.book import Question
 from cluster.scoring.client import PoolAddress
 from cluster.scoring.dispatcher import ScoringDispatcher
+from cluster.scoring.report import PoolReport
 from cluster.scoring.watch import PoolWatch
 from cluster.scoring.worker import LOAD_DEADLINE_S, one_line
 from common.errors import ClusterError, UserError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from cluster.scoring.keys import ScorerKey
-    from cluster.scoring.report import PoolReport
     from search_spaces.resources import Resources
     from search_spaces.sweep_file import SweepFile
 
@@ -56,6 +56,8 @@ def running_pool(
     if not sweep.resources.scorers:
         yield None
         return
+    # What an earlier driver's pool did must not pass for this one's.
+    (directory / PoolReport.FILE).unlink(missing_ok=True)
     pool = ScoringPool(sweep.resources, backend_factory, sweep.name)
     try:
         pool.check(keys)

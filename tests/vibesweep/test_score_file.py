@@ -164,7 +164,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert run(words) == 130
     assert not out.exists()
     asked = len(audio.asked)
-    capsys.readouterr()
+    assert "4 of 6 lines are kept (they are written 2 at a time); the same" in capsys.readouterr().err
     assert run(words) == 0
     # Lines 1 and 3, then 4 and 5 were kept.
     assert capsys.readouterr().out.startswith(f"{out}: 2 lines scored, 4 already there; ")

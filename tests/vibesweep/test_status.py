@@ -58,7 +58,7 @@ def found(directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, obje
 def test_a_sweep_that_has_just_begun(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = found(directory, capsys)
     assert status["driven"] is True
-    assert status["trials"] == {"planned": 10, "begun": 0, "finished": 0, "stopped": 0, "failed": 0}
+    assert status["trials"] == {"planned": 10, "open": 0, "finished": 0, "stopped": 0, "failed": 0}
     assert status["best"] is None
     assert status["scorers"] is None
     assert run(["status", str(directory)]) == 0
@@ -77,12 +77,12 @@ def test_trials_scorers_and_what_was_spent(directory: Path, capsys: pytest.Captu
         latency_p50_s=0.25, latency_p95_s=0.75, answers_per_s=20.0, hit_rate=0.125, lost_scorers=1,
     ).write(directory)  # fmt: skip
     status = found(directory, capsys)
-    assert status["trials"] == {"planned": 10, "begun": 1, "finished": 3, "stopped": 0, "failed": 1}
+    assert status["trials"] == {"planned": 10, "open": 1, "finished": 3, "stopped": 0, "failed": 1}
     assert status["best"] == {"objective": 0.5, "label": "label of good", "seed": 3}
     assert run(["status", str(directory)]) == 0
     text = " ".join(capsys.readouterr().out.split())
     for part in (
-        "a driver is at work", "3 finished, 1 failed, 1 begun", "0.500 label of good, seed 3", "1 of 2",
+        "a driver is at work", "3 finished, 1 failed, 1 open", "0.500 label of good, seed 3", "1 of 2",
         "20.0 scores/s", "6.5 clips a batch", "12% from the cache", "0.25 s median, 0.75 s at 95 %",
         "64 answered, 1 unscored, 1 scorers lost, 7 s ago", "1.50 hours",
     ):  # fmt: skip
@@ -95,10 +95,18 @@ def test_a_sweep_whose_driver_is_gone(
     other = tmp_path / "other"
     with claimed(other, sweep_record(load_sweep_file(QUICKSTART)), overwrite=False):
         put_trial(other, "open")
+    PoolReport(at=time.time(), scorers=2, wanted_scorers=2, answered=9, answers_per_s=5.0).write(other)
     assert found(other, capsys)["driven"] is False
+    assert run(["status", str(other)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "scorers gone with their driver" in text
+    assert "9 answered" in text
+    assert "scores/s" not in text
     assert found(directory, capsys)["driven"] is True
 
 
 def test_another_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["status", str(tmp_path)]) == 2
-    assert "must be a sweep directory" in capsys.readouterr().err
+    assert "must be a sweep directory, got a folder without sweep.json" in capsys.readouterr().err
+    assert run(["status", str(tmp_path / "nowhere")]) == 2
+    assert "got no folder" in capsys.readouterr().err

@@ -197,7 +197,7 @@ def test_a_deadline_is_an_answer_and_what_comes_later_is_none() -> None:
     pool.book.expire(7.0)
     assert pool.answers["b"][1:] == [
         right_answer("rain", "1"),
-        AudioResult(None, "no answer from the scorers before the deadline"),
+        AudioResult(None, "no answer from the scorers within resources.pool.deadline_s = 300 s"),
     ]
     assert pool.book.take(0, 99.0) is None
     assert (pool.book.unanswered, pool.book.waiting) == (0, 0)

@@ -176,7 +176,7 @@ def test_the_deadline_is_an_answer(local_ray: None) -> None:
     pool = make_pool(scorers=1, pool={"deadline_s": 1.5})
     (result,) = backend(pool).audio(["slow"], CONFIGS[:1])
     assert result.score is None
-    assert "before the deadline" in str(result.reason)
+    assert "within resources.pool.deadline_s = 1.5 s" in str(result.reason)
     pool.shutdown()
 
 
