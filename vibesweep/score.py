@@ -43,11 +43,20 @@ def score(
     batch: Annotated[
         int | None,
         typer.Option(
-            help=f"Lines of a JSONL file that are scored and kept together; {DEFAULT_BATCH} by default.",
+            help=f"Lines of a JSONL file that are scored and kept together; {DEFAULT_BATCH} for each scorer.",
             min=1,
             max=65_536,
         ),
     ] = None,
+    scorers: Annotated[
+        int,
+        typer.Option(
+            help="Ray actors that score a JSONL file, on the cluster of RAY_ADDRESS, else on this machine; 0 "
+            "scores in this process.",
+            min=0,
+        ),
+    ] = 0,
+    gpus_per_scorer: Annotated[float, typer.Option(help="GPUs of each; fractions share one.", min=0)] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one config's scores as JSON.")] = False,
 ) -> None:
     """Score one music config for a vibe, or a JSONL file of pairs: format, schema, audio and the reward under
@@ -65,10 +74,11 @@ def score(
             raise UserError(f"{given} must be left out for a JSONL file; vibes are in it, scores in OUT")
         if out is None:
             raise UserError(f"OUT must be named for a JSONL file, got none; add it after {config}")
-        score_file(config, out, settings, batch or DEFAULT_BATCH)
+        size = batch or DEFAULT_BATCH * max(1, scorers)
+        score_file(config, out, settings, size, scorers=scorers, gpus_per_scorer=gpus_per_scorer)
         return
-    if out is not None or batch is not None:
-        given = f"OUT {str(out)!r}" if out is not None else "--batch"
+    if out is not None or batch is not None or scorers:
+        given = f"OUT {str(out)!r}" if out is not None else "--scorers" if scorers else "--batch"
         raise UserError(f"{given} must be left out for one config; a file of several ends in .jsonl")
     if vibe is None:
         raise UserError("--vibe must be given for one config, got none; add it")

@@ -9,20 +9,29 @@ from common.errors import RewardError, UserError
 from common.music_schema import config_hash
 from vibesweep.pairs import read_pairs
 from vibesweep.progress import progress
+from vibesweep.scorers import audio_backend_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from common.reward_config import RewardConfig
     from rewards import Scorer
-    from rewards.score_table import ScoreRow
-    from vibesweep.pairs import Pair
+    from rewards.score_table import ScoreRow, ScoreTable
+    from vibesweep.pairs import Pair, PairFile
 
 __all__ = ["score_file"]
 
 
-def score_file(path: Path, out: Path, settings: RewardConfig, batch: int) -> None:
+def score_file(
+    path: Path,
+    out: Path,
+    settings: RewardConfig,
+    batch: int,
+    *,
+    scorers: int = 0,
+    gpus_per_scorer: float = 0.0,
+) -> None:
     """Score the lines that the table lacks, and put it together.
 
     Args:
@@ -30,11 +39,14 @@ def score_file(path: Path, out: Path, settings: RewardConfig, batch: int) -> Non
         out: Parquet file, one row for each line.
         settings: scorer, weights and floor.
         batch: lines that are scored and kept together; no score depends on it.
+        scorers: Ray actors that score them; 0 for this process.
+        gpus_per_scorer: of each actor.
 
     Raises:
         UserError: a file that cannot be read or written, or an OUT of something else.
         BrokenLinesError: broken lines; nothing was scored.
         RewardError: lines that could not be scored; the others are in OUT.
+        ClusterError: Ray or the scorers do not start.
     """
     if out.suffix.lower() != ".parquet" or out.is_dir():
         raise UserError(f"OUT must be a file that ends in .parquet, got {str(out)!r}; name one")
@@ -42,31 +54,26 @@ def score_file(path: Path, out: Path, settings: RewardConfig, batch: int) -> Non
         raise UserError(f"OUT must lie in an existing folder, got {str(out)!r}; make {out.parent}")
     pairs = read_pairs(path)
     # torch and transformers take seconds to import; the refusals above do not need them.
-    from rewards import Scorer, audio_backend  # noqa: PLC0415
+    from rewards import Scorer  # noqa: PLC0415
     from rewards.score_table import ScoreIdentity, ScoreTable  # noqa: PLC0415
 
-    scorer = Scorer(audio_backend("clap", settings.clap, None))
-    identity = ScoreIdentity(
-        input_sha256=pairs.sha256,
-        scorer_id=scorer.scorer_id,
-        renderer_id=scorer.renderer_id,
-        weights=settings.weights,
-        audio_floor=settings.audio_floor,
-    )
-    table = ScoreTable(out, identity)
-    with table.claimed():
-        there = table.scored()
-        wanted = set(pairs.lines) - there
-        try:
-            with progress(len(pairs.lines), "lines", done=len(there)) as advance:
-                for some in pairs.batches(wanted, batch):
-                    table.write(_rows(some, scorer, settings))
-                    advance(len(some))
-        except KeyboardInterrupt:
-            kept = f"{len(table.scored())} of {len(pairs.lines)} lines are kept"
-            print(f"{kept} (they are written {batch} at a time); the same command goes on", file=sys.stderr)
-            raise
-        reasons = table.finish(pairs.lines)["unscored_reason"].to_pylist()
+    with audio_backend_of(
+        settings.clap, scorers=scorers, gpus_per_scorer=gpus_per_scorer, batch=batch
+    ) as backend:
+        scorer = Scorer(backend)
+        identity = ScoreIdentity(
+            input_sha256=pairs.sha256,
+            scorer_id=scorer.scorer_id,
+            renderer_id=scorer.renderer_id,
+            weights=settings.weights,
+            audio_floor=settings.audio_floor,
+        )
+        table = ScoreTable(out, identity)
+        with table.claimed():
+            there = table.scored()
+            wanted = set(pairs.lines) - there
+            _score_missing(pairs, wanted, batch, table, lambda some: _rows(some, scorer, settings))
+            reasons = table.finish(pairs.lines)["unscored_reason"].to_pylist()
     kept = f", {len(there)} already there" if there else ""
     missing = [
         (line, reason) for line, reason in zip(pairs.lines, reasons, strict=True) if reason is not None
@@ -80,6 +87,25 @@ def score_file(path: Path, out: Path, settings: RewardConfig, batch: int) -> Non
             f"{len(missing)} of {len(pairs.lines)} lines are unscored, the first of them line "
             f"{missing[0][0]}: {missing[0][1]}; the same command tries them again"
         )
+
+
+def _score_missing(
+    pairs: PairFile,
+    wanted: set[int],
+    batch: int,
+    table: ScoreTable,
+    rows_of: Callable[[Sequence[Pair]], list[ScoreRow]],
+) -> None:
+    """Score the wanted lines and keep them batch by batch; say what is kept if Ctrl-C ends it."""
+    try:
+        with progress(len(pairs.lines), "lines", done=len(pairs.lines) - len(wanted)) as advance:
+            for some in pairs.batches(wanted, batch):
+                table.write(rows_of(some))
+                advance(len(some))
+    except KeyboardInterrupt:
+        kept = f"{len(table.scored())} of {len(pairs.lines)} lines are kept"
+        print(f"{kept} (they are written {batch} at a time); the same command goes on", file=sys.stderr)
+        raise
 
 
 def _rows(pairs: Sequence[Pair], scorer: Scorer, settings: RewardConfig) -> list[ScoreRow]:
