@@ -21,6 +21,7 @@ from search_spaces.resources import Resources
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cluster.scoring.client import PoolBackend
     from rewards import AudioResult
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
@@ -35,7 +36,7 @@ class Asked(NamedTuple):
     results: list[AudioResult]
 
 
-def ask_in_turn(audio: object, seed: int, marks: Path, heard: list[Asked]) -> None:
+def ask_in_turn(audio: PoolBackend, seed: int, marks: Path, heard: list[Asked]) -> None:
     """One client: requests of one to twelve completions, now and then one that hangs its scorer once."""
     rng = random.Random(seed)
     for number in range(REQUESTS):
@@ -44,7 +45,7 @@ def ask_in_turn(audio: object, seed: int, marks: Path, heard: list[Asked]) -> No
         if number == REQUESTS // 2:
             vibes[0] = f"hang {marks / str(seed)}"
         configs = [rng.randrange(len(CONFIGS)) for _ in range(size)]
-        results = audio.audio(vibes, [CONFIGS[index] for index in configs])  # type: ignore[attr-defined]
+        results = audio.audio(vibes, [CONFIGS[index] for index in configs])
         heard.append(Asked(vibes, configs, results))
 
 
