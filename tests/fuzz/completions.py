@@ -1,7 +1,7 @@
 """What must hold for the components of any text whatever, and a coverage-guided fuzzer that looks for a text
 for which it does not.
 
-    pip install atheris   (in an environment of its own with pydantic; it needs neither torch nor Ray)
+    pip install atheris   (in an environment of its own with pydantic and numpy; no torch, no Ray)
     python -m tests.fuzz.completions -max_total_time=600 -max_len=4096 -timeout=30 -rss_limit_mb=1024 CORPUS
 
 Arguments are libFuzzer's. CORPUS is a folder, made if it is missing; it keeps what reached new code. A text
