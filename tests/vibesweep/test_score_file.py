@@ -374,32 +374,3 @@ def test_a_run_that_is_killed_again_and_again_loses_and_doubles_no_line(pairs: P
     subprocess.run(words, cwd=PROJECT_ROOT, check=True, capture_output=True)
     assert [row["line"] for row in rows(out)] == list(range(1, count + 1))
     assert files(out.parent) == ["pairs.jsonl", "scores.parquet"]
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-@pytest.mark.timeout(300)
-def test_actors_give_the_scores_of_this_process(
-    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lines = (PROJECT_ROOT / "tiny/data/sft_sample.jsonl").read_text().splitlines()[:9]
-    pairs = tmp_path / "pairs.jsonl"
-    pairs.write_text("\n".join(lines) + "\n")
-    assert run(["score", str(pairs), str(out)]) == 0
-    by_actors = out.with_name("by_actors.parquet")
-    words = ["score", str(pairs), str(by_actors), "--scorers", "2", "--batch", "5"]
-    assert run(words) == 0
-    here, there = rows(out), rows(by_actors)
-    # Threads may differ: one for an actor, as many as this process has here.
-    assert [row["audio"] for row in there] == pytest.approx([row["audio"] for row in here], abs=1e-4)
-    for name in ("line", "vibe", "config_hash", "format", "schema", "scorer_id", "renderer_id"):
-        assert [row[name] for row in there] == [row[name] for row in here]
-    assert run([*words[:-4], "--scorers", "999"]) == 2
-    assert "--scorers must fit on this machine" in capsys.readouterr().err
-
-
-def test_scorers_are_for_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "one.json"
-    config.write_text("{}")
-    assert run(["score", str(config), "--vibe", "rain", "--scorers", "2"]) == 2
-    assert "--scorers must be left out for one config" in capsys.readouterr().err

@@ -1,0 +1,41 @@
+"""`vibesweep score --scorers`: a file's lines scored by Ray actors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+
+from common.training_config import PROJECT_ROOT
+from vibesweep.cli import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(300)
+def test_actors_give_the_scores_of_this_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (PROJECT_ROOT / "tiny/data/sft_sample.jsonl").read_text().splitlines()[:9]
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text("\n".join(lines) + "\n")
+    out, by_actors = tmp_path / "here.parquet", tmp_path / "by_actors.parquet"
+    assert run(["score", str(pairs), str(out)]) == 0
+    words = ["score", str(pairs), str(by_actors), "--scorers", "2", "--batch", "5"]
+    assert run(words) == 0
+    here, there = pq.read_table(out).to_pylist(), pq.read_table(by_actors).to_pylist()
+    # Threads may differ: one for an actor, as many as this process has here.
+    assert [row["audio"] for row in there] == pytest.approx([row["audio"] for row in here], abs=1e-4)
+    for name in ("line", "vibe", "config_hash", "format", "schema", "scorer_id", "renderer_id"):
+        assert [row[name] for row in there] == [row[name] for row in here]
+    assert run([*words[:-4], "--scorers", "999"]) == 2
+    assert "--scorers must fit on this machine" in capsys.readouterr().err
+
+
+def test_scorers_are_for_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "one.json"
+    config.write_text("{}")
+    assert run(["score", str(config), "--vibe", "rain", "--scorers", "2"]) == 2
+    assert "--scorers must be left out for one config" in capsys.readouterr().err
