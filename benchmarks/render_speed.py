@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 CLIPS = 32
 GPU_BATCH = 256
-TURNS = 5
-"""Times that one process and two are measured after each other."""
+ROUNDS = 15
+"""Times that each of two processes renders alone, and then both at once."""
 
 
 def configs_of(count: int) -> list[MusicConfig]:
@@ -59,28 +59,51 @@ def core_seconds(call: Callable[[], object], clips: int, repeats: int) -> tuple[
     return statistics.median(costs[1:]), min(costs[1:])
 
 
-def _worker(barrier: Barrier, repeats: int, seconds: multiprocessing.Queue[float]) -> None:
+def _worker(
+    barrier: Barrier, number: int, rounds: int, seconds: multiprocessing.Queue[tuple[float, float]]
+) -> None:
+    """One of two: renders alone while the other waits, then beside it."""
     torch.set_num_threads(1)
     configs = configs_of(CLIPS)
-    render(configs)
-    for _ in range(repeats):
-        barrier.wait()
+
+    def render_s() -> float:
         begin = time.perf_counter()
         render(configs)
-        seconds.put(time.perf_counter() - begin)
+        return time.perf_counter() - begin
+
+    render_s()
+    for _ in range(rounds):
+        for turn in range(2):
+            barrier.wait()
+            if turn == number:
+                alone = render_s()
+        barrier.wait()
+        seconds.put((alone, render_s()))
+        barrier.wait()
 
 
-def clips_per_second(processes: int, repeats: int) -> float:
-    """Clips per second of processes that render at the same time, one thread each; median of the rounds."""
+def two_processes(rounds: int) -> tuple[float, float, float]:
+    """What a second process on a second core adds, one thread each.
+
+    In every round each renders alone, then both at once, all within seconds: between two runs of a machine
+    that others use too, its speed changes by more than what is asked here.
+
+    Returns:
+        Clips per second of one alone, of both together, and the median of the rounds' ratios.
+    """
     spawn = multiprocessing.get_context("spawn")
-    barrier, seconds = spawn.Barrier(processes), spawn.Queue()
-    workers = [spawn.Process(target=_worker, args=(barrier, repeats, seconds)) for _ in range(processes)]
+    barrier, seconds = spawn.Barrier(2), spawn.Queue()
+    workers = [spawn.Process(target=_worker, args=(barrier, number, rounds, seconds)) for number in range(2)]
     for worker in workers:
         worker.start()
-    taken = [seconds.get() for _ in range(processes * repeats)]
+    # Both have put their times of a round before either goes on to the next.
+    pairs = [(seconds.get(), seconds.get()) for _ in range(rounds)]
     for worker in workers:
         worker.join()
-    return float(processes * CLIPS / statistics.median(taken))
+    alone = [sum(CLIPS / alone for alone, _ in pair) / 2 for pair in pairs]
+    both = [sum(CLIPS / both for _, both in pair) for pair in pairs]
+    ratio = statistics.median(two / one for one, two in zip(alone, both, strict=True))
+    return statistics.median(alone), statistics.median(both), ratio
 
 
 def on_cpu(against: str | None, repeats: int) -> None:
@@ -103,11 +126,8 @@ def on_cpu(against: str | None, repeats: int) -> None:
         other = load_callable(against)
         theirs, _ = core_seconds(lambda: [other(config) for config in configs[:8]], 8, repeats)
         print(f"{against}: {1000 * theirs:.1f} ms of one core per clip, {theirs / median:.1f} times ours")
-    # In turn: the machine's speed drifts by more than what is asked here.
-    pairs = [(clips_per_second(1, repeats), clips_per_second(2, repeats)) for _ in range(TURNS)]
-    alone, both = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-    ratio = statistics.median(two / one for one, two in pairs)
-    print(f"one process {alone:.1f} clips/s, two {both:.1f}: {ratio:.2f} times (median of {TURNS} turns)")
+    alone, both, ratio = two_processes(ROUNDS)
+    print(f"one process {alone:.1f} clips/s, two {both:.1f}: {ratio:.2f} times (median of {ROUNDS} rounds)")
 
 
 def on_gpu(device: torch.device, repeats: int) -> None:

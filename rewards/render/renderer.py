@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from rewards.render.arguments import check_arguments
@@ -62,13 +61,7 @@ def render(
     where = torch.device(device)
     length = round(seconds * sample_rate)
     size = _MICROBATCH.get(where.type, 1)
-    shape = (len(configs), 2, length)
-    # numpy asks the system for huge pages, torch does not, and to touch small ones first costs 2 ms a clip.
-    out = (
-        torch.from_numpy(np.empty(shape, np.float32))
-        if where.type == "cpu"
-        else torch.empty(shape, device=where)
-    )
+    out = torch.empty((len(configs), 2, length), device=where)
     for first in range(0, len(configs), size):
         part = configs[first : first + size]
         scores = [compose(config, seconds=length / sample_rate, seed=seed, layers=layers) for config in part]
