@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(300)
-def test_actors_give_the_scores_of_this_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_actors_give_the_scores_of_this_process(tmp_path: Path) -> None:
     lines = (PROJECT_ROOT / "tiny/data/sft_sample.jsonl").read_text().splitlines()[:9]
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text("\n".join(lines) + "\n")
@@ -30,8 +32,20 @@ def test_actors_give_the_scores_of_this_process(tmp_path: Path, capsys: pytest.C
     assert [row["audio"] for row in there] == pytest.approx([row["audio"] for row in here], abs=1e-4)
     for name in ("line", "vibe", "config_hash", "format", "schema", "scorer_id", "renderer_id"):
         assert [row[name] for row in there] == [row[name] for row in here]
-    assert run([*words[:-4], "--scorers", "999"]) == 2
-    assert "--scorers must fit on this machine" in capsys.readouterr().err
+
+
+@pytest.mark.ray
+def test_more_scorers_than_the_machine_has_room_for_are_refused(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"vibe": "rain", "completion": "no music"}\n')
+    words = ["score", str(pairs), str(tmp_path / "out.parquet"), "--scorers", "999"]
+    # In a process of its own: it asks the Ray that it starts, not one that another test has left running.
+    ended = subprocess.run(
+        [sys.executable, "-m", "vibesweep", *words], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 2
+    assert "--scorers must fit on this machine" in ended.stderr
+    assert "got 999 of 1 CPU" in ended.stderr
 
 
 def test_scorers_are_for_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
