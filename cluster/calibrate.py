@@ -183,7 +183,7 @@ def _time_trial(spec: TrialSpec) -> _Trial:
     run_trial(spec, Scorer(None), Scorer(None), seen.append)
     config = spec.config
     depth = config.off_policy_depth
-    completions = config.batch.batch_size * config.batch.gradient_accumulation_steps * depth
+    completions = config.completions_per_step * depth
 
     def seconds(split: str, step: int) -> float:
         """Seconds that one completion of this split and step took to write."""

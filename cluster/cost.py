@@ -95,7 +95,7 @@ def trial_cost(
         evaluations: held-out evaluations.
         num_evaluated: completions of one evaluation.
     """
-    completions = config.batch.batch_size * config.batch.gradient_accumulation_steps
+    completions = config.completions_per_step
     return TrialCost(
         start_s=calibration.start_s,
         generation_s=completions * calibration.generate_s,

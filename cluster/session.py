@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from common.training_config import InfraConfig
     from search_spaces.sweep_file import Resources
 
-__all__ = ["check_capacity", "inside_ray_job", "ray_session", "trial_resources"]
+__all__ = ["check_capacity", "inside_ray_job", "places_in_cluster", "ray_session", "trial_resources"]
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
 """A sweep moves configs and scores through Ray, a few kilobytes each; audio never leaves its actor."""
@@ -90,6 +90,19 @@ def trial_resources(infra: InfraConfig) -> dict[str, float]:
     if infra.gpu_type is not None:
         bundle[f"accelerator_type:{infra.gpu_type}"] = 0.001
     return {name: amount for name, amount in bundle.items() if amount > 0}
+
+
+def places_in_cluster(scorers: Resources, trial: Mapping[str, float]) -> int:
+    """Trials that fit beside the scorers into the cluster as it is; at least one, for nodes may come."""
+    there = ray.cluster_resources()
+    taken = {"CPU": scorers.cpus_per_scorer, "GPU": scorers.gpus_per_scorer}
+    return max(
+        1,
+        min(
+            int((there.get(name, 0.0) - scorers.scorers * taken.get(name, 0.0)) // amount)
+            for name, amount in trial.items()
+        ),
+    )
 
 
 def check_capacity(scorers: Resources, trial: Mapping[str, float]) -> None:

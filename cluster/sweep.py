@@ -21,9 +21,11 @@ from cluster.proposals import proposals_for
 from cluster.schedulers import make_scheduler, replay
 from cluster.scoring.pool import running_pool
 from cluster.search import SweepSearcher
-from cluster.session import check_capacity, ray_session, trial_resources
+from cluster.session import check_capacity, places_in_cluster, ray_session, trial_resources
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
-from cluster.trainable import SweepTask, TrialCode, run_in_tune
+from cluster.task import SweepTask, TrialCode
+from cluster.train_workers import OUTER_BUNDLE
+from cluster.trainable import run_in_tune
 from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
@@ -180,6 +182,11 @@ def _tuner(
     sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, budget: Budget, display: SweepDisplay
 ) -> tune.Tuner:
     infra = sweep.base_config().infra
+    bundle, most_at_once = trial_resources(infra), sweep.resources.max_concurrent_trials
+    if infra.workers > 1:
+        # What Tune reserves leaves room for any number, and their workers would wait for each other's places.
+        most_at_once = most_at_once or places_in_cluster(sweep.resources, bundle)
+        bundle = dict(OUTER_BUNDLE)
     trials = Path(task.directory) / "trials"
     scheduler = None
     if sweep.scheduler.type == "pbt":
@@ -190,13 +197,13 @@ def _tuner(
     return tune.Tuner(
         tune.with_resources(
             tune.with_parameters(run_in_tune, task=task),
-            tune.PlacementGroupFactory([trial_resources(infra)]),
+            tune.PlacementGroupFactory([bundle]),
         ),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,
-            max_concurrent_trials=sweep.resources.max_concurrent_trials,
+            max_concurrent_trials=most_at_once,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

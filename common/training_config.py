@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import gcd
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -98,7 +98,7 @@ class BatchConfig(FrozenModel):
     """Completions per optimizer step."""
 
     batch_size: Count = 16
-    """Completions per device and micro-step."""
+    """Completions per worker and micro-step."""
     gradient_accumulation_steps: Count = 1
     """Micro-steps per optimizer step."""
 
@@ -171,13 +171,36 @@ class InfraConfig(FrozenModel):
     gpu_type: str | None = None
     """Ray accelerator type, such as `H100`; any where none is named."""
     gpus_per_trial: NonNegative = 0.0
-    """GPUs of one trial; fractions share a GPU."""
+    """GPUs of one trial; a fraction shares one, above 1 it is a whole number."""
     cpus_per_trial: NonNegative = 1.0
-    """Logical CPUs of one trial; also its number of threads, rounded up."""
+    """Logical CPUs of one trial; of a single worker also its number of threads, rounded up."""
+    num_workers: Count | None = None
+    """Data-parallel processes of one trial, which share its GPUs and CPUs evenly and take batch.batch_size
+    each; one for each of its GPUs where not given."""
     timeout_hours: Annotated[float, Field(gt=0)] = 3.0
     """Wall-clock hours after which a trial fails."""
     max_retries: Annotated[int, Field(ge=0)] = 2
     """Times a crashed trial goes on from its last checkpoint."""
+
+    @property
+    def workers(self) -> int:
+        """Data-parallel processes of one trial."""
+        return self.num_workers or max(1, int(self.gpus_per_trial))
+
+    @property
+    def cpus_per_worker(self) -> float:
+        """Logical CPUs of each of them; its number of threads, rounded up."""
+        return self.cpus_per_trial / self.workers
+
+    @model_validator(mode="after")
+    def _workers_have_whole_gpus(self) -> Self:
+        gpus = self.gpus_per_trial
+        if gpus > 1 and gpus != self.workers:
+            raise ValueError(
+                f"gpus_per_trial above 1 must be a whole number, one GPU for each of num_workers, got "
+                f"{gpus:g} GPUs and {self.workers} workers; leave num_workers out, or make them equal"
+            )
+        return self
 
 
 class TrainingConfig(FrozenModel):
@@ -214,15 +237,19 @@ class TrainingConfig(FrozenModel):
         return data
 
     @property
+    def completions_per_step(self) -> int:
+        """Completions of one optimizer step, of all workers."""
+        return self.batch.batch_size * self.batch.gradient_accumulation_steps * self.infra.workers
+
+    @property
     def steps_per_generation(self) -> int:
         """Micro-steps that share one batch of rollouts.
 
-        The smallest multiple of the accumulation steps that makes batch_size x steps a multiple of
-        num_generations: batch 16 with 6 generations takes 6 / gcd(16, 6) = 3, and no knob is rounded.
+        The smallest multiple of the accumulation steps that makes the completions of all workers a multiple
+        of num_generations: batch 16 with 6 generations takes 6 / gcd(16, 6) = 3, and no knob is rounded.
         """
-        accumulation = self.batch.gradient_accumulation_steps
-        per_step = self.batch.batch_size * accumulation
-        return accumulation * (self.grpo.num_generations // gcd(per_step, self.grpo.num_generations))
+        cycles = self.grpo.num_generations // gcd(self.completions_per_step, self.grpo.num_generations)
+        return self.batch.gradient_accumulation_steps * cycles
 
     @property
     def off_policy_depth(self) -> int:

@@ -15,7 +15,8 @@ __all__ = ["config_hash", "identity"]
 def config_hash(config: TrainingConfig) -> str:
     """What is learned, as 16 hex digits: equal for the seeds of one point.
 
-    SHA-256 of the JSON with sorted keys, without the seed and the `infra` and `logging` groups.
+    SHA-256 of the JSON with sorted keys, without the seed and the `infra` and `logging` groups, but for
+    several data-parallel workers.
     """
     return _hash(_learned(config))
 
@@ -40,7 +41,9 @@ def identity(config: TrainingConfig) -> str:
 
 
 def _learned(config: TrainingConfig) -> dict[str, Any]:
-    return config.model_dump(mode="json", exclude={"seed", "infra", "logging"})
+    content = config.model_dump(mode="json", exclude={"seed", "infra", "logging"})
+    # The one thing of infra that is learned from: each worker adds a batch to every step.
+    return content | ({"workers": config.infra.workers} if config.infra.workers > 1 else {})
 
 
 def _hash(content: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ _REPLACED: Final[Mapping[str, Any]] = {
     "infra.gpu_type": None,
     "infra.gpus_per_trial": 0.0,
     "infra.cpus_per_trial": 1.0,
+    "infra.num_workers": None,
 }
 """Settings that the smoke run gives, whatever the sweep's own."""
 

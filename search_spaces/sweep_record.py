@@ -70,6 +70,9 @@ def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
     content["base"] = {
         path: value for path, value in content["base"].items() if not path.startswith("infra.")
     }
+    # Each worker adds a batch to every step.
+    if (workers := sweep.base_config().infra.workers) > 1:
+        content["base"]["workers"] = workers
     # They mark trials in a ranking that is made from the ledger; only a stop changes what runs.
     if not sweep.objective.sentinels.stop:
         del content["objective"]["sentinels"]

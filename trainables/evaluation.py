@@ -14,6 +14,7 @@ from common.sentinel_rules import broken_rules
 from common.sentinels import SentinelRow, Sentinels, sentinels_of
 from trainables.ledger_writer import Completion
 from trainables.sampling import sample_completions, stream_seed
+from trainables.workers import everyones, first_does, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ class HeldOut:
             TrialError: too many completions could not be scored, or the objective is not finite.
         """
         settings = self.objective
-        asked = [(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)]
+        asked = share([(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)])
         sampled = sample_completions(
             policy,
             [self.form.token_ids(vibe.prompt) for vibe, _ in asked],
@@ -74,10 +75,12 @@ class HeldOut:
             max_completion_length=settings.max_completion_length,
             batch_size=settings.batch_size,
         )
-        completions = [
-            Completion(vibe.prompt_id, sample, settings.decoding_seed, vibe.reference, *drawn)
-            for (vibe, sample), drawn in zip(asked, sampled, strict=True)
-        ]
+        completions = everyones(
+            [
+                Completion(vibe.prompt_id, sample, settings.decoding_seed, vibe.reference, *drawn)
+                for (vibe, sample), drawn in zip(asked, sampled, strict=True)
+            ]
+        )
         return score_held_out(completions, settings, self.scorer, self.ledger, step)
 
 
@@ -93,12 +96,16 @@ def score_held_out(
     Raises:
         TrialError: too many completions could not be scored, or the objective is not finite.
     """
-    started = time.perf_counter()
-    components = scorer.score([c.vibe for c in completions], [c.text for c in completions])
-    seconds = time.perf_counter() - started
-    rows = ledger.rows("held_out", step, completions, components, score_s=seconds, scorer=scorer)
-    ledger.write_held_out(step, rows)
-    return summarize(rows, objective)
+
+    def score() -> Evaluation:
+        started = time.perf_counter()
+        components = scorer.score([c.vibe for c in completions], [c.text for c in completions])
+        seconds = time.perf_counter() - started
+        rows = ledger.rows("held_out", step, completions, components, score_s=seconds, scorer=scorer)
+        ledger.write_held_out(step, rows)
+        return summarize(rows, objective)
+
+    return first_does(score)
 
 
 def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluation:

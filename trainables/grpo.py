@@ -16,6 +16,7 @@ from trainables.chat import CHAT_TEMPLATE_KWARGS
 from trainables.checkpoints import mark_complete, save_interval
 from trainables.merging import merged_adapter
 from trainables.steps import check_lengths, total_steps
+from trainables.workers import is_first, wait_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -224,7 +225,10 @@ class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no type
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._before_checkpoint(self.state.global_step)
         super()._save_checkpoint(model, trial)
-        mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        wait_for_all()  # each has written the state of its generators
+        if is_first():
+            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        wait_for_all()
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card: trial.json says what the adapter is."""

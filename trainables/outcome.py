@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from common.errors import TrialError, UserError
 from common.records import TRIAL_FILE, ResultRecord, TrialRecord
 from trainables.spec import TrialResult, TrialSpec
+from trainables.workers import first_does, is_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +25,28 @@ def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
     A trial that is killed or stopped stores nothing, so it goes on when it is started again.
     """
     directory = Path(spec.directory)
-    stored = ResultRecord.read(directory)
-    if stored is not None and stored.status == "finished":
+    stored = first_does(lambda: _begun(spec, directory))
+    if stored is not None:
         return _as_result(stored)
-    if not (directory / TRIAL_FILE).exists():
-        _trial_record(spec).write(directory)
     try:
         result = work()
     except (TrialError, UserError) as error:
-        ResultRecord(status="failed", reason=str(error)).write(directory)
+        if is_first():
+            ResultRecord(status="failed", reason=str(error)).write(directory)
         raise
-    ResultRecord(status="finished", **result._asdict()).write(directory)
+    if is_first():
+        ResultRecord(status="finished", **result._asdict()).write(directory)
     return result
+
+
+def _begun(spec: TrialSpec, directory: Path) -> ResultRecord | None:
+    """The result of a trial that has finished; None, and the trial's record is there, for any other."""
+    stored = ResultRecord.read(directory)
+    if stored is not None and stored.status == "finished":
+        return stored
+    if not (directory / TRIAL_FILE).exists():
+        _trial_record(spec).write(directory)
+    return None
 
 
 def trial_result(

@@ -34,7 +34,7 @@ def trial_process(config: TrainingConfig) -> Iterator[None]:
     GradientState._reset_state()
     AcceleratorState._reset_state(reset_partial_state=True)
     threads = torch.get_num_threads()
-    torch.set_num_threads(math.ceil(config.infra.cpus_per_trial) or 1)
+    torch.set_num_threads(math.ceil(config.infra.cpus_per_worker) or 1)
     set_seed(config.seed)
     try:
         yield

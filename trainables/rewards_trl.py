@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import TrialError
 from common.reward_config import COMPONENTS, Component
 from trainables.ledger_writer import Completion
+from trainables.workers import everyones, first_does, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,26 +62,39 @@ class RewardBatch:
         """
         if completions is self._texts:
             return self._components
-        texts = [text if isinstance(text, str) else text[0]["content"] for text in completions]
+        seconds_each = self._generate_s / len(completions)
+        rollouts = everyones(
+            [
+                (name, vibe, text if isinstance(text, str) else text[0]["content"], len(ids), seconds_each)
+                for name, vibe, text, ids in zip(
+                    prompt_id, reference, completions, completion_ids, strict=True
+                )
+            ]
+        )
+        components = first_does(lambda: self._scored(rollouts, trainer_state.global_step))
+        self._texts, self._components = completions, list(share(components))
+        return self._components
+
+    def _scored(self, rollouts: Sequence[tuple[str, str, str, int, float]], step: int) -> list[Components]:
+        """The components of all workers' rollouts, which go into the ledger."""
         started = time.perf_counter()
-        components = self.scorer.score(reference, texts)
+        components = self.scorer.score(
+            [vibe for _, vibe, *_ in rollouts], [text for _, _, text, *_ in rollouts]
+        )
         seconds = time.perf_counter() - started
         samples: Counter[str] = Counter()
-        rollouts = []
-        for name, vibe, text, ids in zip(prompt_id, reference, texts, completion_ids, strict=True):
-            seconds_each = self._generate_s / len(texts)
-            rollouts.append(Completion(name, samples[name], -1, vibe, text, len(ids), seconds_each))
+        rows = []
+        for name, vibe, text, num_tokens, generate_s in rollouts:
+            rows.append(Completion(name, samples[name], -1, vibe, text, num_tokens, generate_s))
             samples[name] += 1
-        step = trainer_state.global_step
         self.ledger.add_rollouts(
-            self.ledger.rows("train", step, rollouts, components, score_s=seconds, scorer=self.scorer)
+            self.ledger.rows("train", step, rows, components, score_s=seconds, scorer=self.scorer)
         )
-        self._texts, self._components = completions, components
-        self._count_unscored(step)
+        self._count_unscored(components, step)
         return components
 
-    def _count_unscored(self, step: int) -> None:
-        reasons = [c.unscored for c in self._components if c.unscored is not None]
+    def _count_unscored(self, components: Sequence[Components], step: int) -> None:
+        reasons = [c.unscored for c in components if c.unscored is not None]
         self.num_unscored += len(reasons)
         if reasons and not self.num_unscored <= self.reward.max_unscored_share * self.num_rollouts:
             raise TrialError(

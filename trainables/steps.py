@@ -31,7 +31,7 @@ def total_steps(config: TrainingConfig, num_rows: int) -> int:
 
 def prompts_per_cycle(config: TrainingConfig) -> int:
     """Prompts whose rollouts are made together, and then learned from for off_policy_depth steps."""
-    return config.batch.batch_size * config.steps_per_generation // config.grpo.num_generations
+    return config.completions_per_step * config.off_policy_depth // config.grpo.num_generations
 
 
 def num_evaluations(steps: int, eval_steps: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from trainables.process import trial_process
 from trainables.rewards_trl import RewardBatch, reward_functions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
+from trainables.workers import first_does, is_first
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -48,7 +50,8 @@ def run_trial(
 
     A trial that has finished returns its stored result. One that was stopped goes on from its newest
     checkpoint, and on a CPU ends bit-equal to one that was not. So does one that took over another's
-    checkpoint: it goes on as that one would with its own configuration.
+    checkpoint: it goes on as that one would with its own configuration. Several workers of one trial, in
+    one process group of torch, each call this with the same arguments; the first one scores and writes.
 
     Args:
         spec: what to run and where to write.
@@ -77,14 +80,17 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     train_path = data_path(spec.train_data, "train")
     rows = load_rows(train_path, config.data) if spec.kind == "trial" else []
     steps = total_steps(config, len(rows)) if spec.kind == "trial" else 0
-    checkpoint = starting_checkpoint(Path(spec.directory))
+    checkpoint = first_does(lambda: starting_checkpoint(Path(spec.directory)))
 
     policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
-    with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
+    resumed_at = checkpoint and checkpoint.step
+    with (
+        TrialCurves(spec.tensorboard, config, resumed_at=resumed_at) if is_first() else nullcontext()
+    ) as curves:
         watch = _Watch(
             held_out,
             steps=steps,
@@ -100,7 +106,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
                 training_scorer,
                 ledger,
                 config.grpo.reward,
-                num_rollouts=steps * config.batch.batch_size * config.batch.gradient_accumulation_steps,
+                num_rollouts=steps * config.completions_per_step,
                 num_unscored=ledger.num_unscored_rollouts(checkpoint.step) if checkpoint else 0,
             )
             trainer = _trainer(spec, policy, prompt_dataset(rows, form), batch=batch, watch=watch)
@@ -109,19 +115,23 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
                 watch.evaluate(policy, 0)
                 trainer.train()
             elif checkpoint.step < steps:
-                if watch.is_due(checkpoint.step) and not ledger.has_held_out(checkpoint.step):
+                step = checkpoint.step
+                if watch.is_due(step) and not first_does(lambda: ledger.has_held_out(step)):
                     # It was killed after the checkpoint and before the evaluation.
                     restore_adapter(trainer.model, checkpoint.path)
-                    watch.evaluate(policy, checkpoint.step)
+                    watch.evaluate(policy, step)
                 trainer.train(resume_from_checkpoint=str(checkpoint.path))
             else:
                 # The trainer would take one more step before it saw that there is none left.
                 restore_adapter(trainer.model, checkpoint.path)
             ledger.write_rollouts(steps)
             unscored_rollouts = batch.num_unscored
-            save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
+            if is_first():
+                save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
         evaluation = watch.evaluate(policy, steps)
-        gains = gains_of(ledger.held_out(0), ledger.held_out(steps)) if spec.kind == "trial" else None
+        gains = None
+        if spec.kind == "trial":
+            gains = first_does(lambda: gains_of(ledger.held_out(0), ledger.held_out(steps)))
     return trial_result(
         evaluation,
         steps=steps,
@@ -159,7 +169,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         *,
         steps: int,
         eval_steps: int,
-        curves: TrialCurves,
+        curves: TrialCurves | None,
         report: Report,
         started: float,
     ) -> None:
@@ -178,7 +188,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         evaluation = self._held_out.evaluate(policy, step)
         self._objective = evaluation.objective
         self._objective_step = step
-        self._curves.add_evaluation(step, evaluation)
+        if self._curves:
+            self._curves.add_evaluation(step, evaluation)
         self._tell(step)
         if step > 0 and evaluation.infeasible and self._held_out.objective.sentinels.stop:
             raise TrialError(
@@ -209,7 +220,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         # Without a rollout in the logged steps there is no new reward.
         self._reward = logs.get("reward", self._reward)
-        self._curves.add_training(state.global_step, logs)
+        if self._curves:
+            self._curves.add_training(state.global_step, logs)
         self._tell(state.global_step)
 
     def _tell(self, step: int) -> None:

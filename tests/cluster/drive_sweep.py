@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cluster.sweep import run_sweep
-from cluster.trainable import TrialCode
+from cluster.task import TrialCode
 from search_spaces import SweepFile
 
 if __name__ == "__main__":

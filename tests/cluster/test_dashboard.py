@@ -88,7 +88,7 @@ def storage(folder: Path) -> str:
 def searched(make_sweep: MakeSweep, folder: Path) -> SweepFile:
     """A sweep of stand-ins, run; one trial at a time, so that it is the same every time."""
     from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
-    from cluster.trainable import TrialCode  # noqa: PLC0415
+    from cluster.task import TrialCode  # noqa: PLC0415
 
     sweep = make_sweep(
         space={"grpo.beta": [0.1, 0.2, 0.3, 0.4, 0.5]},

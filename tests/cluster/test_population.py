@@ -85,7 +85,7 @@ def test_a_checkpoint_every_three_steps_cannot_be_taken_over_every_four(make_swe
 
 def run(sweep: SweepFile, directory: Path, trial: str = "adding_up") -> str:
     from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
-    from cluster.trainable import TrialCode  # noqa: PLC0415
+    from cluster.task import TrialCode  # noqa: PLC0415
 
     code = TrialCode(
         trial=f"trivial_trials:{trial}",

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 def run(sweep: SweepFile, directory: Path, trial: str = "quick", **options: Any) -> SweepOutcome:
     from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
-    from cluster.trainable import TrialCode  # noqa: PLC0415
+    from cluster.task import TrialCode  # noqa: PLC0415
 
     code = TrialCode(
         trial=f"trivial_trials:{trial}",
@@ -180,7 +180,7 @@ def test_a_budget_ends_a_sweep_which_keeps_what_it_has_and_goes_on_with_a_larger
 
 def test_a_sweep_that_cannot_start_leaves_nothing(make_sweep: MakeSweep, tmp_path: Path) -> None:
     from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
-    from cluster.trainable import TrialCode  # noqa: PLC0415
+    from cluster.task import TrialCode  # noqa: PLC0415
     from common.errors import UserError  # noqa: PLC0415
 
     code = TrialCode(audio_backend="trivial_trials:no_such_backend")

@@ -24,7 +24,7 @@ def run(
     sweep: SweepFile, directory: Path, trial: str = "learning", **options: Any
 ) -> tuple[SweepOutcome, str]:
     from cluster.sweep import run_sweep  # noqa: PLC0415 - imports ray
-    from cluster.trainable import TrialCode  # noqa: PLC0415
+    from cluster.task import TrialCode  # noqa: PLC0415
 
     code = TrialCode(
         trial=f"trivial_trials:{trial}",
