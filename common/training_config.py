@@ -126,6 +126,10 @@ class GRPOConfig(FrozenModel):
     """Whether components are weighted before or after group normalization."""
     reward: RewardConfig = RewardConfig()
     """What the completions are rewarded for."""
+    generation: Literal["transformers", "vllm"] = "transformers"
+    """What writes the rollouts; `vllm`, beside the trainer on the same GPU, needs the extra of that name."""
+    vllm_memory_share: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the GPU's memory that vLLM takes; TRL's default."""
 
 
 class NoiseConfig(FrozenModel):

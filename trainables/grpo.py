@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from trainables.chat import CHAT_TEMPLATE_KWARGS
 from trainables.checkpoints import mark_complete, save_interval
 from trainables.merging import merged_adapter
 from trainables.steps import check_lengths, total_steps
+from trainables.vllm_seeds import SeededRequests
 from trainables.workers import is_first, wait_for_all
 
 if TYPE_CHECKING:
@@ -95,6 +97,9 @@ def grpo_arguments(config: TrainingConfig, folder: Path, reward_weights: Sequenc
         loss_type=grpo.loss_type,
         multi_objective_aggregation=grpo.multi_objective_aggregation,
         reward_weights=list(reward_weights),
+        use_vllm=grpo.generation == "vllm",
+        vllm_mode="colocate",
+        vllm_gpu_memory_utilization=grpo.vllm_memory_share,
         chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
         save_strategy=config.logging.save_strategy,
         save_steps=save_interval(config.logging.save_steps, config.off_policy_depth),
@@ -119,7 +124,8 @@ def check_packages(config: TrainingConfig) -> None:
     """Refuse what this machine cannot run.
 
     Raises:
-        UserError: `adamw_8bit` without CUDA or bitsandbytes, or a wandb project without wandb.
+        UserError: `adamw_8bit` without CUDA or bitsandbytes, vLLM without CUDA or the extra, or a wandb
+            project without wandb.
     """
     if config.optimizer.name == "adamw_8bit" and not (
         torch.cuda.is_available() and find_spec("bitsandbytes")
@@ -127,6 +133,11 @@ def check_packages(config: TrainingConfig) -> None:
         raise UserError(
             "optimizer.name must be 'adamw_torch', 'adafactor' or 'sgd' here, got 'adamw_8bit'; it needs a "
             "CUDA device and the bitsandbytes package"
+        )
+    if config.grpo.generation == "vllm" and not (torch.cuda.is_available() and find_spec("vllm")):
+        raise UserError(
+            "grpo.generation must be 'transformers' here, got 'vllm'; it needs a CUDA device and vllm: pip "
+            "install 'vibesweep[vllm]'"
         )
     if config.logging.wandb_project is not None and not find_spec("wandb"):
         raise UserError(
@@ -175,11 +186,20 @@ class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no type
         super().__init__(**kwargs)
         self._before_checkpoint = before_checkpoint
         self._on_generated = on_generated
+        if self.use_vllm:
+            engine = self.vllm_generation.llm
+            engine.generate = SeededRequests(
+                engine.generate,
+                seed=self.args.seed,
+                worker=self.accelerator.process_index,
+                step=lambda: self.state.global_step,
+            )
 
     def _generate(self, prompts: list[Any]) -> Any:
         started = time.perf_counter()
         try:
-            with merged_adapter(self.model):
+            # TRL folds the adapter itself into the weights that it hands to vLLM.
+            with nullcontext() if self.use_vllm else merged_adapter(self.model):
                 generated = super()._generate(prompts)
         except RuntimeError as error:
             if "probability tensor" not in str(error):  # torch.multinomial's complaint
