@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["train_grpo", "train_sft"]
 
 NUM_VIBES: Final = 24
-"""Held-out vibes of a single run: enough to see a change, few enough not to outlast the training."""
+"""Held-out vibes of a single run where no number is asked for: enough to see a change, few enough not to
+outlast the training."""
 
 
 def train_sft(config: TrainingConfig, data: Path, output: Path, *, overwrite: bool) -> Path:
@@ -42,7 +43,13 @@ def train_sft(config: TrainingConfig, data: Path, output: Path, *, overwrite: bo
 
 
 def train_grpo(
-    config: TrainingConfig, data: Path, output: Path, *, eval_data: Path | None, overwrite: bool
+    config: TrainingConfig,
+    data: Path,
+    output: Path,
+    *,
+    eval_data: Path | None,
+    eval_vibes: int | None = None,
+    overwrite: bool,
 ) -> TrialResult:
     """Train with GRPO; the adapter, the ledger, the checkpoints and TensorBoard's files go to `output`.
 
@@ -66,7 +73,7 @@ def train_grpo(
         train_data=str(data),
         held_out_data=held_out,
         objective=ObjectiveConfig(
-            num_vibes=min(NUM_VIBES, num_vibes),
+            num_vibes=eval_vibes or min(NUM_VIBES, num_vibes),
             max_completion_length=config.grpo.max_completion_length,
             scorer=reward.clap,
         ),

@@ -25,6 +25,7 @@ LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 LoraRank = Annotated[int | None, typer.Option("--lora-r", help="LoRA rank.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the run.")]
 EvalData = Annotated[Path | None, typer.Option(help="Held-out vibes, JSONL; the embedded ones by default.")]
+EvalVibes = Annotated[int | None, typer.Option(min=1, help="Number of them; 24 by default.")]
 Advanced = Annotated[bool, typer.Option("--advanced", help="Allow presets and reward weights as flags.")]
 
 
@@ -80,6 +81,7 @@ def grpo(
     seed: Seed = None,
     config_file: ConfigFile = None,
     eval_data: EvalData = None,
+    eval_vibes: EvalVibes = None,
     overwrite: Overwrite = False,
     ablation_preset: Annotated[str | None, typer.Option(help="group:name; needs --advanced.")] = None,
     format_weight: Annotated[float | None, typer.Option(help="Reward weight; needs --advanced.")] = None,
@@ -116,7 +118,7 @@ def grpo(
         existing_file(eval_data, "--eval-data")
     from trainables.single import train_grpo  # noqa: PLC0415 - imports torch, transformers and trl
 
-    result = train_grpo(config, data, output, eval_data=eval_data, overwrite=overwrite)
+    result = train_grpo(config, data, output, eval_data=eval_data, eval_vibes=eval_vibes, overwrite=overwrite)
     print(f"adapter: {output / 'adapter'}")
     print(f"held-out objective: {result.objective:.4f} (validity {result.validity:.0%})")
 
