@@ -12,6 +12,7 @@ from ray import tune
 
 from cluster.evaluations import Evaluations, take_in_untold
 from cluster.population import WAITS_AT
+from cluster.retries import attempt
 from cluster.scoring.keys import ScorerKey
 from cluster.search import CRASH_FILE
 from common.errors import TrialError, UserError
@@ -21,6 +22,7 @@ from rewards import Scorer, load_callable
 from search_spaces.suggestion import check_suggestion
 from trainables.checkpoints import starting_checkpoint
 from trainables.spec import TrialSpec
+from trainables.time_limit import ended_by_force
 
 if TYPE_CHECKING:
     from cluster.scoring.client import PoolAddress
@@ -76,8 +78,17 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     os.environ[_LEAVE_ENV] = str(_LEAVE_S)
     folder = Path(task.directory) / "trials" / config["trial_id"]
     record = TrialRecord.read(folder)
+    ended = ResultRecord.read(folder)
+    if ended is not None and ended.status == "failed":
+        return  # its process was ended beyond the time limit, and Tune took that for a crash
+    with attempt(folder, record.config.infra, tune.get_context().get_experiment_name()):
+        _run_or_fail(record, folder, task)
+
+
+def _run_or_fail(record: TrialRecord, folder: Path, task: SweepTask) -> None:
     try:
-        _run(record, folder, task)
+        with ended_by_force(record.config.infra, folder):
+            _run(record, folder, task)
     except (TrialError, UserError) as error:
         if ResultRecord.read(folder) is None:
             ResultRecord(status="failed", reason=str(error)).write(folder)
@@ -92,7 +103,7 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         sweep=task.sweep,
         trial_id=record.trial_id,
         kind=record.kind,
-        config=change.config if change else record.config,
+        config=change.config.model_copy(update={"infra": record.config.infra}) if change else record.config,
         config_hash=change.config_hash if change else record.config_hash,
         params=change.params_after if change else record.params,
         train_data=task.train_data,
@@ -111,18 +122,11 @@ def _run(record: TrialRecord, folder: Path, task: SweepTask) -> None:
     take_in_untold(folder, task.objective)
     if task.waits_every is not None:
         _wait_where_it_stands(folder, task.waits_every)
-    infra = spec.config.infra
-    deadline_s = infra.timeout_hours * 3600
     evaluations = Evaluations(folder)
 
     def report(progress: Progress) -> None:
         # A scheduler that stops the trial raises SystemExit in here, which nothing may catch.
         tune.report(progress._asdict() | {"config_hash": spec.config_hash} | evaluations.taken_in(progress))
-        if progress.seconds > deadline_s:
-            raise TrialError(
-                f"a trial must end within infra.timeout_hours = {infra.timeout_hours:g}, got "
-                f"{progress.seconds / 3600:.2f} hours at step {progress.step} of {progress.total_steps}"
-            )
 
     reward_key = ScorerKey.of_reward(spec.config.grpo.reward)
     training = Scorer(_backend(reward_key, spec.trial_id, task) if reward_key else None)

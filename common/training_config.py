@@ -185,9 +185,11 @@ class InfraConfig(FrozenModel):
     cpus_per_trial: NonNegative = 1.0
     """Logical CPUs of one trial; also its number of threads, rounded up."""
     timeout_hours: Annotated[float, Field(gt=0)] = 3.0
-    """Wall-clock hours after which a trial fails."""
+    """Wall-clock hours of work after which a trial fails, over all the processes that took it up."""
     max_retries: Annotated[int, Field(ge=0)] = 2
-    """Times a crashed trial goes on from its last checkpoint."""
+    """Times a crashed trial of a sweep goes on from its last checkpoint."""
+    retry_backoff_s: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """Seconds before the first retry; each further one waits twice as long, at most ten minutes."""
 
 
 class TrainingConfig(FrozenModel):

@@ -16,13 +16,14 @@ from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut
 from trainables.grpo import (
     VibeGRPOTrainer,
-    check_finite,
     check_packages,
+    check_reference,
     check_rows,
     grpo_arguments,
     prompt_dataset,
     total_steps,
 )
+from trainables.guards import check_finite, memory_explained
 from trainables.ledger_writer import LedgerWriter
 from trainables.noise import add_noise
 from trainables.outcome import recorded, trial_result
@@ -31,6 +32,7 @@ from trainables.process import trial_process
 from trainables.rewards_trl import RewardBatch, reward_functions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
+from trainables.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,6 +73,7 @@ def run_trial(
 def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, report: Report) -> TrialResult:
     started = time.perf_counter()
     config = spec.config
+    limit = TimeLimit(config.infra, Path(spec.directory))
     check_packages(config)
     path = data_path(spec.held_out_data, "held_out")
     vibes = held_out_rows(load_rows(path, config.data), spec.objective, path)
@@ -79,12 +82,16 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     steps = total_steps(config, len(rows)) if spec.kind == "trial" else 0
     checkpoint = starting_checkpoint(Path(spec.directory))
 
-    policy = load_policy(config.base_model)
+    with memory_explained("loading the policy", "take a smaller base_model"):
+        policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
-    with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
+    with (
+        limit.of_passes(policy.model),
+        TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves,
+    ):
         watch = _Watch(
             held_out,
             steps=steps,
@@ -94,6 +101,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             started=started,
         )
         if spec.kind == "trial":
+            check_reference(config)
             rows = add_noise(rows, config.noise, config.seed)
             check_rows(config, rows, form, train_path)
             batch = RewardBatch(
