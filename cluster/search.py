@@ -67,6 +67,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         self._trials = trials
         self._proposals = proposals
         self._seeds = sweep.seeds
+        self._infra = sweep.base_config().infra
         self._refusal = refusal
         self._over_budget = over_budget
         self._watch = watch
@@ -169,7 +170,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
                 update={
                     "trial_id": trial_name(record.number, seed),
                     "seed": seed,
-                    "config": record.config.model_copy(update={"seed": seed}),
+                    # No point decides the infrastructure: what the sweep says of it now holds.
+                    "config": record.config.model_copy(update={"seed": seed, "infra": self._infra}),
                 }
             )
             folder = self._trials / one.trial_id

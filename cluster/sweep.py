@@ -28,7 +28,7 @@ from cluster.train_workers import OUTER_BUNDLE
 from cluster.trainable import run_in_tune
 from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
-from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
+from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TimeRecord, TrialRecord
 
 if TYPE_CHECKING:
     from search_spaces.sweep_file import SweepFile
@@ -222,6 +222,7 @@ def _forget_failures(trials: Path) -> None:
         result = ResultRecord.read(path.parent)
         if result and result.status == "failed":
             path.unlink()
+            (path.parent / TimeRecord.FILE).unlink(missing_ok=True)
 
 
 def _stored_results(directory: Path) -> list[tuple[TrialRecord, ResultRecord]]:

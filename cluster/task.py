@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.evaluations import Evaluations
 from cluster.scoring.keys import ScorerKey
-from common.errors import TrialError
 from common.lineage import LineageRecord
 from rewards import Scorer, load_callable
 from search_spaces.suggestion import check_suggestion
@@ -73,7 +72,7 @@ def run_trial_of(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
         sweep=task.sweep,
         trial_id=record.trial_id,
         kind=record.kind,
-        config=change.config if change else record.config,
+        config=change.config.model_copy(update={"infra": record.config.infra}) if change else record.config,
         config_hash=change.config_hash if change else record.config_hash,
         params=change.params_after if change else record.params,
         train_data=task.train_data,
@@ -89,19 +88,12 @@ def run_trial_of(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
         load_callable(task.code.random_configs)(spec, evaluation)
         return
 
-    infra = spec.config.infra
-    deadline_s = infra.timeout_hours * 3600
     evaluations = Evaluations(folder)
 
     def report(progress: Progress) -> None:
         # A scheduler that stops the trial raises SystemExit in here, which nothing may catch.
         if is_first():
             tell(progress._asdict() | {"config_hash": spec.config_hash} | evaluations.taken_in(progress))
-        if progress.seconds > deadline_s:
-            raise TrialError(
-                f"a trial must end within infra.timeout_hours = {infra.timeout_hours:g}, got "
-                f"{progress.seconds / 3600:.2f} hours at step {progress.step} of {progress.total_steps}"
-            )
 
     reward_key = ScorerKey.of_reward(spec.config.grpo.reward)
     training = Scorer(_backend(reward_key, spec.trial_id, task) if reward_key else None)

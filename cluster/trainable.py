@@ -11,12 +11,14 @@ from ray import tune
 
 from cluster.evaluations import take_in_untold
 from cluster.population import WAITS_AT
+from cluster.retries import attempt
 from cluster.search import CRASH_FILE
 from cluster.task import run_trial_of
 from cluster.train_workers import run_on_workers
 from common.errors import TrialError, UserError
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from trainables.checkpoints import starting_checkpoint
+from trainables.time_limit import ended_by_force
 
 if TYPE_CHECKING:
     from cluster.task import SweepTask
@@ -40,15 +42,22 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     os.environ[_LEAVE_ENV] = str(_LEAVE_S)
     folder = Path(task.directory) / "trials" / config["trial_id"]
     record = TrialRecord.read(folder)
+    ended = ResultRecord.read(folder)
+    if ended is not None and ended.status == "failed":
+        return  # its process was ended beyond the time limit, and Tune took that for a crash
+    with attempt(folder, record.config.infra, tune.get_context().get_experiment_name()):
+        _run_or_fail(record, folder, task)
+
+
+def _run_or_fail(record: TrialRecord, folder: Path, task: SweepTask) -> None:
     try:
         if record.kind != "random_configs":
             take_in_untold(folder, task.objective)
             if task.waits_every is not None:
                 _wait_where_it_stands(folder, task.waits_every)
-        if record.config.infra.workers > 1:
-            run_on_workers(record, task, tell=tune.report)
-        else:
-            run_trial_of(record, task, tell=tune.report)
+        run = run_on_workers if record.config.infra.workers > 1 else run_trial_of
+        with ended_by_force(record.config.infra, folder):
+            run(record, task, tell=tune.report)
     except (TrialError, UserError) as error:
         if ResultRecord.read(folder) is None:
             ResultRecord(status="failed", reason=str(error)).write(folder)

@@ -1,6 +1,7 @@
 """What a trial's folder says about it: `trial.json` at its start, `result.json` at its end.
 
-Between them `evaluations.json` has what it was worth so far.
+Between them `evaluations.json` has what it was worth so far, `time.json` how long it took, and `attempt.json`
+whether it crashed.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "RESULT_FILE",
     "TRIAL_FILE",
+    "AttemptRecord",
     "EvaluationsRecord",
     "ResultRecord",
     "StateRecord",
+    "TimeRecord",
     "TrialRecord",
     "write_text_atomically",
 ]
@@ -125,6 +128,26 @@ class EvaluationsRecord(StateRecord):
     def with_evaluation(self, step: int, objective: float, seconds: float) -> EvaluationsRecord:
         """The record with one evaluation more; one of a step that is run again replaces the first."""
         return EvaluationsRecord(objectives=self.objectives | {step: objective}, seconds=seconds)
+
+
+class TimeRecord(StateRecord):
+    """How long a trial has been worked on, by all the processes that took it up."""
+
+    FILE: ClassVar[str] = "time.json"
+
+    seconds: float = 0.0
+    """Wall-clock seconds; what a killed process had not yet written is missing."""
+
+
+class AttemptRecord(StateRecord):
+    """The attempt that runs now; it is deleted when its process leaves the trial in order."""
+
+    FILE: ClassVar[str] = "attempt.json"
+
+    driver: str = ""
+    """The driver that started it."""
+    crashes: int = 0
+    """Attempts of that driver that crashed before it, one after the other."""
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -64,7 +64,8 @@ class LoRAConfig(FrozenModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Dropout before the adapter; 0 keeps GRPO's ratio at exactly 1 on its first pass."""
     bias: Literal["none", "all", "lora_only"] = "none"
-    """Which biases are trained."""
+    """Which biases are trained; refused where the model has none, and under a KL penalty, whose reference
+    they would change."""
     target_modules: Annotated[tuple[str, ...], Field(min_length=1)] = (
         "q_proj",
         "k_proj",
@@ -85,7 +86,7 @@ class OptimizerConfig(FrozenModel):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     """Peak learning rate."""
     lr_scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
-    """Schedule after the warm-up."""
+    """Schedule after the warm-up; `constant` has none, `constant_with_warmup` has."""
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.06
     """Share of the optimizer steps over which the learning rate rises from 0."""
     weight_decay: NonNegative = 0.01
@@ -131,6 +132,15 @@ class GRPOConfig(FrozenModel):
     vllm_memory_share: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the GPU's memory that vLLM takes; TRL's default."""
 
+    @model_validator(mode="after")
+    def _scaling_has_an_effect(self) -> Self:
+        if self.multi_objective_aggregation == "normalize_then_sum" and self.scale_rewards != "group":
+            raise ValueError(
+                f"scale_rewards must be 'group' with multi_objective_aggregation 'normalize_then_sum', which "
+                f"divides components by their deviation in the group, got {self.scale_rewards!r}; change one"
+            )
+        return self
+
 
 class NoiseConfig(FrozenModel):
     """Corruption of training prompts; references stay clean."""
@@ -149,7 +159,7 @@ class DataConfig(FrozenModel):
     reference_field: Annotated[str, Field(min_length=1)] = "vibe_original"
     """What the reward compares with; the prompt where a row lacks it."""
     response_field: Annotated[str, Field(min_length=1)] = "config_payload"
-    """What SFT teaches: the payload as JSON text or object."""
+    """What SFT teaches: the payload as JSON text or object. GRPO does not read it."""
     max_seq_length: Annotated[int, Field(ge=16)] = 4096
     """Tokens of prompt and completion together."""
 
@@ -182,9 +192,11 @@ class InfraConfig(FrozenModel):
     """Data-parallel processes of one trial, which share its GPUs and CPUs evenly and take batch.batch_size
     each; one for each of its GPUs where not given."""
     timeout_hours: Annotated[float, Field(gt=0)] = 3.0
-    """Wall-clock hours after which a trial fails."""
+    """Wall-clock hours of work after which a trial fails, over all the processes that took it up."""
     max_retries: Annotated[int, Field(ge=0)] = 2
-    """Times a crashed trial goes on from its last checkpoint."""
+    """Times a crashed trial of a sweep goes on from its last checkpoint."""
+    retry_backoff_s: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """Seconds before the first retry; each further one waits twice as long, at most ten minutes."""
 
     @property
     def workers(self) -> int:
@@ -283,10 +295,31 @@ def apply_overrides(config: TrainingConfig, overrides: Mapping[str, Any]) -> Tra
             node[leaf] = _merged(node[leaf], value)
         else:
             node[leaf] = value
+    prompts = overrides.get("prompts")
+    names_prompt = _PROMPT_PATH in overrides or (
+        isinstance(prompts, Mapping) and "config_generation" in prompts
+    )
+    if names_prompt and "system_prompt" not in overrides and _has_registered_prompt(config):
+        # The text of the prompt that was named before would win over the one that is named now.
+        merged.pop("system_prompt", None)
     try:
-        return TrainingConfig.model_validate(merged)
+        changed = TrainingConfig.model_validate(merged)
     except ValidationError as error:
         raise UserError(first_problem(error)) from error
+    if names_prompt and not _has_registered_prompt(changed):
+        raise UserError(
+            f"{_PROMPT_PATH} must not stand beside a system_prompt of its own, which would win, got "
+            f"{changed.prompts.config_generation!r} and {changed.system_prompt[:40]!r}; remove one of the two"
+        )
+    return changed
+
+
+_PROMPT_PATH: Final = "prompts.config_generation"
+
+
+def _has_registered_prompt(config: TrainingConfig) -> bool:
+    """Whether the system prompt is the one that `prompts.config_generation` names."""
+    return config.system_prompt == render_prompt(config.prompts.config_generation)
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

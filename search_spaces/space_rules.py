@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces.axes import GridAxis, RangeAxis
 from search_spaces.designs import grid_cells
+from search_spaces.idle_axes import refuse_idle_axes
 from search_spaces.mixture import FACES, MixtureAxis
 from search_spaces.points import ConstraintError, point, refuse_prompts_on_tiny
 from search_spaces.settings import MIXTURE_PATH, WEIGHT_PATHS
@@ -29,6 +30,7 @@ def check_space(sweep: SweepFile) -> None:
     _check_mixture(sweep)
     _check_relations(sweep)
     _check_prompts(sweep)
+    refuse_idle_axes(sweep)
     _check_mode(sweep)
 
 

@@ -12,6 +12,7 @@ from common.errors import TrialError
 from common.objective import objective_value
 from common.sentinel_rules import broken_rules
 from common.sentinels import SentinelRow, Sentinels, sentinels_of
+from trainables.guards import memory_explained
 from trainables.ledger_writer import Completion
 from trainables.sampling import sample_completions, stream_seed
 from trainables.workers import everyones, first_does, share
@@ -67,14 +68,15 @@ class HeldOut:
         """
         settings = self.objective
         asked = share([(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)])
-        sampled = sample_completions(
-            policy,
-            [self.form.token_ids(vibe.prompt) for vibe, _ in asked],
-            [stream_seed(settings.decoding_seed, vibe.prompt_id, sample) for vibe, sample in asked],
-            temperature=settings.temperature,
-            max_completion_length=settings.max_completion_length,
-            batch_size=settings.batch_size,
-        )
+        with memory_explained(f"step {step}, evaluating", "lower objective.batch_size"):
+            sampled = sample_completions(
+                policy,
+                [self.form.token_ids(vibe.prompt) for vibe, _ in asked],
+                [stream_seed(settings.decoding_seed, vibe.prompt_id, sample) for vibe, sample in asked],
+                temperature=settings.temperature,
+                max_completion_length=settings.max_completion_length,
+                batch_size=settings.batch_size,
+            )
         completions = everyones(
             [
                 Completion(vibe.prompt_id, sample, settings.decoding_seed, vibe.reference, *drawn)

@@ -6,7 +6,7 @@ import time
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 import trl
@@ -15,6 +15,7 @@ from datasets import Dataset
 from common.errors import TrialError, UserError
 from trainables.chat import CHAT_TEMPLATE_KWARGS
 from trainables.checkpoints import mark_complete, save_interval
+from trainables.guards import LOWER_RATE, GuardedTrainer, memory_explained
 from trainables.merging import merged_adapter
 from trainables.steps import check_lengths, total_steps
 from trainables.vllm_seeds import SeededRequests
@@ -23,24 +24,20 @@ from trainables.workers import is_first, wait_for_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torch import nn
-
     from common.training_config import TrainingConfig
     from trainables.chat import PromptFormat
     from trainables.data import VibeRow
 
 __all__ = [
     "VibeGRPOTrainer",
-    "check_finite",
     "check_packages",
+    "check_reference",
     "check_rows",
     "grpo_arguments",
     "prompt_dataset",
     "shared_arguments",
     "total_steps",
 ]
-
-_CURE: Final = "lower optimizer.learning_rate"
 
 
 def shared_arguments(config: TrainingConfig, folder: Path) -> dict[str, Any]:
@@ -146,6 +143,21 @@ def check_packages(config: TrainingConfig) -> None:
         )
 
 
+def check_reference(config: TrainingConfig) -> None:
+    """Refuse biases to be trained under a KL penalty.
+
+    The reference is the policy with its adapter switched off, which leaves the trained biases on.
+
+    Raises:
+        UserError: both are asked for.
+    """
+    if config.lora.bias != "none" and config.grpo.beta > 0:
+        raise UserError(
+            f"lora.bias must be 'none' with grpo.beta > 0, got {config.lora.bias!r} and "
+            f"{config.grpo.beta:g}; the KL's reference would be trained too; change one of them"
+        )
+
+
 def check_rows(config: TrainingConfig, rows: Sequence[VibeRow], form: PromptFormat, path: Path) -> None:
     """Refuse data that the configuration cannot train on.
 
@@ -155,19 +167,10 @@ def check_rows(config: TrainingConfig, rows: Sequence[VibeRow], form: PromptForm
     check_lengths(config, [len(form.token_ids(row.prompt)) for row in rows], path)
 
 
-def check_finite(model: nn.Module, step: int) -> None:
-    """End a trial whose optimizer step left weights that nothing can be computed with.
-
-    Raises:
-        TrialError: the squared norm of a trained tensor is not finite.
-    """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not all(bool(torch.isfinite(parameter.detach().square().sum())) for parameter in trained):
-        raise TrialError(f"step {step}: the squared norm of the trained weights is not finite; {_CURE}")
-
-
-class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no types
+class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no types
     """TRL's trainer with whole checkpoints, timed generation and an end at the first NaN."""
+
+    memory_cure = f"{GuardedTrainer.memory_cure}, or lower grpo.max_completion_length"
 
     def __init__(
         self,
@@ -196,29 +199,30 @@ class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no type
             )
 
     def _generate(self, prompts: list[Any]) -> Any:
+        step = self.state.global_step
         started = time.perf_counter()
         try:
-            # TRL folds the adapter itself into the weights that it hands to vLLM.
-            with nullcontext() if self.use_vllm else merged_adapter(self.model):
+            with (
+                memory_explained(f"step {step}, generating {len(prompts)} completions", self.memory_cure),
+                # TRL folds the adapter itself into the weights that it hands to vLLM.
+                nullcontext() if self.use_vllm else merged_adapter(self.model),
+            ):
                 generated = super()._generate(prompts)
         except RuntimeError as error:
             if "probability tensor" not in str(error):  # torch.multinomial's complaint
                 raise
-            raise TrialError(f"step {self.state.global_step}: the logits are not finite; {_CURE}") from error
+            raise TrialError(f"step {step}: the logits are not finite; {LOWER_RATE}") from error
         self._on_generated(time.perf_counter() - started)
         return generated
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
-        if not torch.isfinite(loss):
-            raise TrialError(f"step {self.state.global_step}: the loss is {loss.item()}; {_CURE}")
-        return loss
-
-    def _clip_grad_norm(self, model: Any) -> torch.Tensor:
-        norm: torch.Tensor = super()._clip_grad_norm(model)
-        if not torch.isfinite(norm):
-            raise TrialError(f"step {self.state.global_step}: the gradient norm is {norm.item()}; {_CURE}")
-        return norm
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        # Dropout is for learning: rollouts are the policy's own, as those of an evaluation are.
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            return super()._generate_single_turn(*args, **kwargs)
+        finally:
+            self.model.train(was_training)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Load both states, and keep this configuration's settings where the states bring others.
@@ -249,6 +253,3 @@ class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no type
         if is_first():
             mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
         wait_for_all()
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """No card: trial.json says what the adapter is."""

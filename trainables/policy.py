@@ -87,13 +87,18 @@ def lora_config(model: PreTrainedModel, lora: LoRAConfig) -> LoraConfig:
     """PEFT's configuration of the adapter.
 
     Raises:
-        UserError: a target module that the model does not have.
+        UserError: a target module, or biases, that the model does not have.
     """
     present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     if missing := sorted(set(lora.target_modules) - present):
         raise UserError(
             f"lora.target_modules must name modules of {type(model).__name__}, got {', '.join(missing)}; "
             f"it has {', '.join(sorted(n for n in present if n.endswith('_proj'))) or 'no *_proj modules'}"
+        )
+    trained = {"none": set(), "all": present, "lora_only": set(lora.target_modules)}[lora.bias]
+    if lora.bias != "none" and not trained & _bias_owners(model):
+        raise UserError(
+            f"lora.bias must be 'none' for {type(model).__name__}, got {lora.bias!r}; it has no such biases"
         )
     return LoraConfig(
         r=lora.r,
@@ -104,6 +109,12 @@ def lora_config(model: PreTrainedModel, lora: LoRAConfig) -> LoraConfig:
         target_modules=list(lora.target_modules),
         task_type="CAUSAL_LM",
     )
+
+
+def _bias_owners(model: PreTrainedModel) -> set[str]:
+    """Names of the modules that have a bias."""
+    owners = (name.removesuffix(".bias") for name, _ in model.named_parameters() if name.endswith(".bias"))
+    return {owner.rpartition(".")[2] for owner in owners}
 
 
 def restore_adapter(model: PeftModel, folder: Path) -> None:

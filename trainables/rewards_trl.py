@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from common.errors import TrialError
 from common.reward_config import COMPONENTS, Component
+from rewards.weighting import weighted_reward
 from trainables.ledger_writer import Completion
 from trainables.workers import everyones, first_does, share
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from rewards.components import Components
     from rewards.scorer import Scorer
     from trainables.ledger_writer import LedgerWriter
+
+_LARGEST: Final = 1e18
+"""Rewards are standardized in float32, where the square of a number above 1.8e19 is infinite."""
 
 __all__ = ["ComponentReward", "RewardBatch", "reward_functions"]
 
@@ -91,6 +95,7 @@ class RewardBatch:
             self.ledger.rows("train", step, rows, components, score_s=seconds, scorer=self.scorer)
         )
         self._count_unscored(components, step)
+        self._check_size(components, step)
         return components
 
     def _count_unscored(self, components: Sequence[Components], step: int) -> None:
@@ -102,6 +107,17 @@ class RewardBatch:
                 f"max_unscored_share {self.reward.max_unscored_share} of the trial's {self.num_rollouts}; "
                 f"latest reason: {reasons[-1]}"
             )
+
+    def _check_size(self, components: Sequence[Components], step: int) -> None:
+        """TRL would take a reward that overflows for a completion that was not scored, and learn on."""
+        for score in components:
+            value = weighted_reward(score, self.reward.weights, self.reward.audio_floor)
+            if value is not None and not abs(value) <= _LARGEST:
+                raise TrialError(
+                    f"step {step}: the reward of a completion must be at most {_LARGEST:g} in size, got "
+                    f"{value:g} (format {score.format}, schema {score.schema}, audio {score.audio}); see to "
+                    "grpo.reward.weights and the scorer"
+                )
 
 
 @dataclass

@@ -17,13 +17,14 @@ from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut
 from trainables.grpo import (
     VibeGRPOTrainer,
-    check_finite,
     check_packages,
+    check_reference,
     check_rows,
     grpo_arguments,
     prompt_dataset,
     total_steps,
 )
+from trainables.guards import check_finite, memory_explained
 from trainables.ledger_writer import LedgerWriter
 from trainables.noise import add_noise
 from trainables.outcome import recorded, trial_result
@@ -32,6 +33,7 @@ from trainables.process import trial_process
 from trainables.rewards_trl import RewardBatch, reward_functions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
+from trainables.time_limit import TimeLimit
 from trainables.workers import first_does, is_first
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def run_trial(
 def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, report: Report) -> TrialResult:
     started = time.perf_counter()
     config = spec.config
+    limit = TimeLimit(config.infra, Path(spec.directory) if is_first() else None)
     check_packages(config)
     path = data_path(spec.held_out_data, "held_out")
     vibes = held_out_rows(load_rows(path, config.data), spec.objective, path)
@@ -82,15 +85,19 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     steps = total_steps(config, len(rows)) if spec.kind == "trial" else 0
     checkpoint = first_does(lambda: starting_checkpoint(Path(spec.directory)))
 
-    policy = load_policy(config.base_model)
+    with memory_explained("loading the policy", "take a smaller base_model"):
+        policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
     resumed_at = checkpoint and checkpoint.step
     with (
-        TrialCurves(spec.tensorboard, config, resumed_at=resumed_at) if is_first() else nullcontext()
-    ) as curves:
+        limit.of_passes(policy.model),
+        TrialCurves(spec.tensorboard, config, resumed_at=resumed_at)
+        if is_first()
+        else nullcontext() as curves,
+    ):
         watch = _Watch(
             held_out,
             steps=steps,
@@ -100,6 +107,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             started=started,
         )
         if spec.kind == "trial":
+            check_reference(config)
             rows = add_noise(rows, config.noise, config.seed)
             check_rows(config, rows, form, train_path)
             batch = RewardBatch(

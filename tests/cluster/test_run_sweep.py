@@ -105,7 +105,7 @@ def test_a_crashed_trial_is_started_again_and_a_hopeless_one_is_given_up(
     make_sweep: MakeSweep, tmp_path: Path
 ) -> None:
     sweep = make_sweep(
-        base={"base_model": "tiny", "infra.max_retries": 1},
+        base={"base_model": "tiny", "infra.max_retries": 1, "infra.retry_backoff_s": 2},
         space={"grpo.beta": [0.5, 0.05]},
         resources={"scorers": 0},
     )
@@ -116,6 +116,9 @@ def test_a_crashed_trial_is_started_again_and_a_hopeless_one_is_given_up(
     assert reason.startswith("crashed: RuntimeError: a bug")
     # max_retries 1: two starts, whether the second one helps or not.
     assert starts(tmp_path / "out") == {"baseline-untrained": 2, "t000-s0": 2, "t001-s0": 2}
+    for path in (tmp_path / "out").glob("trials/*/starts"):
+        first, second = map(float, path.read_text().split())
+        assert second - first >= 2
 
 
 def test_an_optuna_sweep_runs_its_points_through_the_pool(make_sweep: MakeSweep, tmp_path: Path) -> None:

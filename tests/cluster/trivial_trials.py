@@ -197,7 +197,7 @@ def crash_once(
     mark = Path(spec.directory) / "starts"
     first = not mark.exists()
     with mark.open("a") as starts:
-        starts.write("start\n")
+        starts.write(f"{time.time()}\n")
     if spec.config.grpo.beta == 0.5:
         raise RuntimeError("a bug")
     if first:

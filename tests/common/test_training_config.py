@@ -205,3 +205,29 @@ def test_model_names_resolve_to_folders_and_hub_ids(tmp_path: Path) -> None:
 def test_configurations_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         LoRAConfig().r = 4
+
+
+def test_a_prompt_named_anew_takes_the_place_of_the_one_before() -> None:
+    named = apply_overrides(DEFAULT, {"prompts.config_generation": "system_v1"})
+    for change in (
+        {"prompts.config_generation": "config_v1"},
+        {"prompts": {"config_generation": "config_v1"}},
+    ):
+        assert apply_overrides(named, change) == DEFAULT
+    assert apply_overrides(named, {"lora.r": 8}).system_prompt == get_prompt("system_v1").template
+
+
+def test_a_named_prompt_beside_a_text_of_its_own_is_refused() -> None:
+    own = apply_overrides(DEFAULT, {"system_prompt": "Write music."})
+    with pytest.raises(UserError, match=r"prompts.config_generation must not stand beside a system_prompt"):
+        apply_overrides(own, {"prompts.config_generation": "system_v1"})
+    with pytest.raises(UserError, match=r"got 'system_v1' and 'Write music.'; remove one of the two"):
+        apply_overrides(DEFAULT, {"prompts.config_generation": "system_v1", "system_prompt": "Write music."})
+
+
+def test_a_scale_that_the_aggregation_does_not_use_is_refused() -> None:
+    scaled = {"grpo.multi_objective_aggregation": "normalize_then_sum", "grpo.scale_rewards": "none"}
+    with pytest.raises(
+        UserError, match=r"grpo: scale_rewards must be 'group' with .*, got 'none'; change one"
+    ):
+        apply_overrides(DEFAULT, scaled)

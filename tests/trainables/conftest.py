@@ -105,7 +105,7 @@ def small_policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def other_policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Other architectures: with a template that can think, and with none."""
+    """Other architectures: with a template that can think, with none, and with biases."""
     thinking = (
         "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|assistant|>' }}"
@@ -116,6 +116,7 @@ def other_policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {
         "qwen3": save_policy(folder / "qwen3", "qwen3", thinking),
         "llama": save_policy(folder / "llama", "llama", chat_template=None),
+        "qwen2": save_policy(folder / "qwen2", "qwen2"),
     }
 
 

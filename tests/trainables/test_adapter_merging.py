@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,8 @@ from trainables.merging import merged_adapter
 from trainables.policy import eos_token_ids, load_policy, lora_config, save_adapter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from peft import PeftModel
     from torch import nn
     from transformers import PreTrainedTokenizerBase
@@ -108,11 +109,22 @@ def test_the_declared_end_of_turn_ends_a_completion_too(small_policy: str) -> No
     assert eos_token_ids(policy) == [1, 106]
 
 
-def test_the_lora_is_the_configured_one(small_policy: str) -> None:
-    model = load_policy(small_policy).model
+def test_the_lora_is_the_configured_one(other_policies: dict[str, str]) -> None:
+    model = load_policy(other_policies["qwen2"]).model
     config = lora_config(
         model, LoRAConfig(r=4, alpha=6.5, dropout=0.05, bias="all", target_modules=("q_proj",))
     )
     assert (config.r, config.lora_alpha, config.lora_dropout, config.bias) == (4, 6.5, 0.05, "all")
     assert set(config.target_modules) == {"q_proj"}
-    assert Path(small_policy).is_dir()
+
+
+def test_biases_that_the_model_does_not_have_are_refused(
+    small_policy: str, other_policies: dict[str, str]
+) -> None:
+    gemma, qwen2 = load_policy(small_policy).model, load_policy(other_policies["qwen2"]).model
+    with pytest.raises(UserError, match=r"lora.bias must be 'none' for Gemma3ForCausalLM, got 'all'"):
+        lora_config(gemma, LoRAConfig(bias="all"))
+    # Qwen2 has biases in its attention alone, but not behind it.
+    with pytest.raises(UserError, match=r"lora.bias must be 'none' for Qwen2ForCausalLM, got 'lora_only'"):
+        lora_config(qwen2, LoRAConfig(bias="lora_only", target_modules=("o_proj", "up_proj")))
+    assert lora_config(qwen2, LoRAConfig(bias="lora_only")).bias == "lora_only"
