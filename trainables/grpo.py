@@ -13,7 +13,7 @@ from datasets import Dataset
 
 from common.errors import TrialError, UserError
 from trainables.chat import CHAT_TEMPLATE_KWARGS
-from trainables.checkpoints import mark_complete, save_interval
+from trainables.checkpoints import new_checkpoint, save_interval
 from trainables.merging import merged_adapter
 from trainables.steps import check_lengths, total_steps
 
@@ -97,7 +97,6 @@ def grpo_arguments(config: TrainingConfig, folder: Path, reward_weights: Sequenc
         chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
         save_strategy=config.logging.save_strategy,
         save_steps=save_interval(config.logging.save_steps, config.off_policy_depth),
-        save_total_limit=2,
         # The reference and the prompt's id travel to the reward functions beside the prompt.
         remove_unused_columns=False,
     )
@@ -174,6 +173,9 @@ class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no type
         super().__init__(**kwargs)
         self._before_checkpoint = before_checkpoint
         self._on_generated = on_generated
+        self._staging = Path(self.args.output_dir)
+        # PEFT's card in every checkpoint takes a tenth of a second.
+        self.model.create_or_update_model_card = self.create_model_card
 
     def _generate(self, prompts: list[Any]) -> Any:
         started = time.perf_counter()
@@ -222,9 +224,14 @@ class VibeGRPOTrainer(trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no type
         assert all(group["initial_lr"] == self.args.learning_rate for group in self.optimizer.param_groups)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self._before_checkpoint(self.state.global_step)
-        super()._save_checkpoint(model, trial)
-        mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        step = self.state.global_step
+        self._before_checkpoint(step)
+        with new_checkpoint(Path(self.args.output_dir), step) as self._staging:
+            super()._save_checkpoint(model, trial)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Where the next checkpoint is written."""
+        return str(self._staging)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card: trial.json says what the adapter is."""

@@ -11,7 +11,7 @@ from transformers import PrinterCallback, TrainerCallback
 from common.errors import TrialError
 from common.sentinels import gains_of
 from trainables.chat import PromptFormat
-from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
+from trainables.checkpoints import CHECKPOINTS
 from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut
 from trainables.grpo import (
@@ -28,6 +28,7 @@ from trainables.noise import add_noise
 from trainables.outcome import recorded, trial_result
 from trainables.policy import Policy, load_policy, lora_config, restore_adapter, save_adapter
 from trainables.process import trial_process
+from trainables.resumption import notice_of, take_up
 from trainables.rewards_trl import RewardBatch, reward_functions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
@@ -47,7 +48,7 @@ def run_trial(
     """Train one policy and evaluate it on the held-out vibes; or evaluate the untrained policy.
 
     A trial that has finished returns its stored result. One that was stopped goes on from its newest
-    checkpoint, and on a CPU ends bit-equal to one that was not. So does one that took over another's
+    whole checkpoint, and on a CPU ends bit-equal to one that was not. So does one that took over another's
     checkpoint: it goes on as that one would with its own configuration.
 
     Args:
@@ -77,14 +78,18 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     train_path = data_path(spec.train_data, "train")
     rows = load_rows(train_path, config.data) if spec.kind == "trial" else []
     steps = total_steps(config, len(rows)) if spec.kind == "trial" else 0
-    checkpoint = starting_checkpoint(Path(spec.directory))
 
     policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
+    start = take_up(Path(spec.directory), ledger)
+    checkpoint = start.checkpoint
+    if notice := notice_of(start):
+        seconds = time.perf_counter() - started
+        report(Progress(start.step, steps, None, None, seconds, notice=notice))
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
-    with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
+    with TrialCurves(spec.tensorboard, config, resumed_at=start.step) as curves:
         watch = _Watch(
             held_out,
             steps=steps,
