@@ -147,6 +147,8 @@ class SweepDisplay:
             running.total_steps = progress["total_steps"]
             running.reward = progress["reward"]
             running.objective = progress["objective"]
+        if notice := progress.get("notice"):
+            self._line(f"{trial_id} {notice}")
 
     def crashed(self, trial_id: str) -> None:
         """A trial's process died, and Tune will start the trial again."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from common.durable import replace_durably
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -143,7 +145,7 @@ def as_current(table: pa.Table) -> pa.Table:
 
 
 def write_part(path: Path, rows: Sequence[LedgerRow]) -> None:
-    """Write one part atomically; a part of the same name is replaced.
+    """Write one part atomically and durably; a part of the same name is replaced.
 
     Args:
         path: `…/ledger/<name>.parquet`; the folder is made.
@@ -153,4 +155,4 @@ def write_part(path: Path, rows: Sequence[LedgerRow]) -> None:
     table = pa.Table.from_pylist([asdict(row) for row in rows], schema=LEDGER_SCHEMA)
     unfinished = path.with_suffix(f".tmp{os.getpid()}")
     pq.write_table(table, unfinished)
-    unfinished.replace(path)
+    replace_durably(unfinished, path)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
+from common.durable import replace_durably
 from common.ledger import RowKind
 from common.model import FrozenModel
 from common.training_config import TrainingConfig
@@ -23,6 +24,7 @@ __all__ = [
     "TRIAL_FILE",
     "AttemptRecord",
     "EvaluationsRecord",
+    "FallbacksRecord",
     "ResultRecord",
     "StateRecord",
     "TimeRecord",
@@ -150,9 +152,22 @@ class AttemptRecord(StateRecord):
     """Attempts of that driver that crashed before it, one after the other."""
 
 
+class FallbacksRecord(StateRecord):
+    """The times that a trial could not go on from its newest checkpoint; a trial without has no such file."""
+
+    FILE: ClassVar[str] = "fallbacks.json"
+
+    notices: tuple[str, ...] = ()
+    """A line each: where it went on instead, and what is the matter with which checkpoint."""
+
+    def with_fallback(self, notice: str) -> FallbacksRecord:
+        """The record with one more."""
+        return FallbacksRecord(notices=(*self.notices, notice))
+
+
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one, never a part."""
+    """Write a file so that a reader sees the old text or the new one, and never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text)
-    unfinished.replace(path)
+    replace_durably(unfinished, path)

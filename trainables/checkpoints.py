@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from common.durable import replace_durably
+from trainables.checksums import damage_in, sync_files, write_checksums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,9 +14,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECKPOINTS",
     "Checkpoint",
+    "Start",
+    "begin_checkpoint",
+    "find_start",
+    "finish_checkpoint",
     "mark_complete",
-    "newest_checkpoint",
     "save_interval",
+    "set_aside",
     "starting_checkpoint",
     "take_over",
 ]
@@ -23,9 +29,11 @@ CHECKPOINTS: Final = "checkpoints"
 """Folder of a trial's own checkpoints."""
 
 _TAKEN_OVER: Final = "taken-over"
-_COMPLETE: Final = "complete"
-
-_log = logging.getLogger(__name__)
+_UNFINISHED: Final = "unfinished"
+_PREFIX: Final = "checkpoint-"
+_DAMAGED: Final = "damaged-"
+_NUM_KEPT: Final = 2
+"""Whole checkpoints of its own that a trial keeps: the newest, and one to fall back to."""
 
 
 class Checkpoint(NamedTuple):
@@ -34,6 +42,20 @@ class Checkpoint(NamedTuple):
     step: int
     """Optimizer steps taken."""
     path: Path
+
+
+class Start(NamedTuple):
+    """Where a trial starts or goes on."""
+
+    checkpoint: Checkpoint | None
+    """None: at the beginning."""
+    passed_over: tuple[tuple[Checkpoint, str], ...] = ()
+    """Later ones that cannot be used, each with the reason."""
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps that are done."""
+        return self.checkpoint.step if self.checkpoint else 0
 
 
 def save_interval(save_steps: int, off_policy_depth: int) -> int:
@@ -45,32 +67,62 @@ def save_interval(save_steps: int, off_policy_depth: int) -> int:
     return -(-save_steps // off_policy_depth) * off_policy_depth
 
 
+def begin_checkpoint(folder: Path) -> Path:
+    """An empty folder to write `checkpoint-<step>` into, where nobody looks for checkpoints."""
+    staging = folder / _UNFINISHED
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def finish_checkpoint(folder: Path, step: int) -> None:
+    """Let the checkpoint that was written appear in `folder`, whole.
+
+    Then the oldest are removed, and not before: whenever the process is killed, as many whole ones as
+    there were are still there.
+    """
+    staging = folder / _UNFINISHED
+    written = staging / f"{_PREFIX}{step}"
+    mark_complete(written)
+    replace_durably(written, folder / written.name)
+    for old in _by_step(folder)[:-_NUM_KEPT]:
+        # A name first that nobody takes for a checkpoint: files are removed one by one.
+        shutil.rmtree(old.path.rename(staging / old.path.name))
+    shutil.rmtree(staging)
+
+
 def mark_complete(checkpoint: Path) -> None:
-    """Make a written checkpoint visible: files of a checkpoint appear one by one, this one last."""
-    (checkpoint / _COMPLETE).touch()
+    """Make a written checkpoint usable: its checksums are what comes last."""
+    write_checksums(checkpoint)
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest complete `checkpoint-<step>` in a folder; None where there is none."""
-    found = [
-        Checkpoint(int(path.name.removeprefix("checkpoint-")), path) for path in folder.glob("checkpoint-*")
-    ]
-    for checkpoint in sorted(found, reverse=True):
-        if (checkpoint.path / _COMPLETE).is_file():
-            return checkpoint
-        _log.warning("skipping %s: it was not completely written", checkpoint.path)
-    return None
+def find_start(trial: Path) -> Start:
+    """What a trial goes on from, given its folder: a checkpoint that it took over, or a later one of its own.
+
+    Its own one of the same step is what it was before it took over the other. Every file is compared with
+    its checksum, and the newest checkpoint that is whole counts.
+    """
+    both = _by_step(trial / _TAKEN_OVER) + _by_step(trial / CHECKPOINTS)
+    passed_over: list[tuple[Checkpoint, str]] = []
+    for checkpoint in sorted(both, key=lambda checkpoint: checkpoint.step, reverse=True):
+        damage = damage_in(checkpoint.path)
+        if damage is None:
+            return Start(checkpoint, tuple(passed_over))
+        passed_over.append((checkpoint, damage))
+    return Start(None, tuple(passed_over))
 
 
 def starting_checkpoint(trial: Path) -> Checkpoint | None:
-    """What a trial goes on from, given its folder: a checkpoint that it took over, or a later one of its own.
+    """The checkpoint of `find_start`."""
+    return find_start(trial).checkpoint
 
-    Its own one of the same step is what it was before it took over the other.
-    """
-    own, taken = newest_checkpoint(trial / CHECKPOINTS), newest_checkpoint(trial / _TAKEN_OVER)
-    if own is None or taken is None:
-        return own or taken
-    return own if own.step > taken.step else taken
+
+def set_aside(start: Start) -> None:
+    """Rename what was passed over to `damaged-<step>`: its place is needed, and someone may want to look."""
+    for checkpoint, _ in start.passed_over:
+        aside = checkpoint.path.with_name(f"{_DAMAGED}{checkpoint.step}")
+        shutil.rmtree(aside, ignore_errors=True)
+        checkpoint.path.rename(aside)
 
 
 def take_over(checkpoint: Checkpoint, trial: Path) -> None:
@@ -80,9 +132,16 @@ def take_over(checkpoint: Checkpoint, trial: Path) -> None:
     own configuration says.
     """
     folder = trial / _TAKEN_OVER
-    unfinished = folder / "unfinished"
+    unfinished = folder / _UNFINISHED
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(checkpoint.path, unfinished)
-    for earlier in folder.glob("checkpoint-*"):
+    sync_files(unfinished)
+    for earlier in folder.glob(f"{_PREFIX}*"):
         shutil.rmtree(earlier)
-    unfinished.rename(folder / checkpoint.path.name)
+    replace_durably(unfinished, folder / checkpoint.path.name)
+
+
+def _by_step(folder: Path) -> list[Checkpoint]:
+    """The checkpoints in a folder, whole or not, oldest first."""
+    found = (Checkpoint(int(path.name.removeprefix(_PREFIX)), path) for path in folder.glob(f"{_PREFIX}*"))
+    return sorted(found)

@@ -14,12 +14,12 @@ from datasets import Dataset
 
 from common.errors import TrialError, UserError
 from trainables.chat import CHAT_TEMPLATE_KWARGS
-from trainables.checkpoints import mark_complete, save_interval
+from trainables.checkpoints import begin_checkpoint, finish_checkpoint, save_interval
 from trainables.guards import LOWER_RATE, GuardedTrainer, memory_explained
 from trainables.merging import merged_adapter
 from trainables.steps import check_lengths, total_steps
 from trainables.vllm_seeds import SeededRequests
-from trainables.workers import is_first, wait_for_all
+from trainables.workers import first_does, wait_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -100,7 +100,6 @@ def grpo_arguments(config: TrainingConfig, folder: Path, reward_weights: Sequenc
         chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
         save_strategy=config.logging.save_strategy,
         save_steps=save_interval(config.logging.save_steps, config.off_policy_depth),
-        save_total_limit=2,
         # The reference and the prompt's id travel to the reward functions beside the prompt.
         remove_unused_columns=False,
     )
@@ -197,6 +196,9 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
                 worker=self.accelerator.process_index,
                 step=lambda: self.state.global_step,
             )
+        self._staging = Path(self.args.output_dir)
+        # PEFT's card in every checkpoint takes a tenth of a second.
+        self.model.create_or_update_model_card = self.create_model_card
 
     def _generate(self, prompts: list[Any]) -> Any:
         step = self.state.global_step
@@ -247,9 +249,13 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
         assert all(group["initial_lr"] == self.args.learning_rate for group in self.optimizer.param_groups)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        self._before_checkpoint(self.state.global_step)
+        step, folder = self.state.global_step, Path(self.args.output_dir)
+        self._before_checkpoint(step)
+        self._staging = first_does(lambda: begin_checkpoint(folder))
         super()._save_checkpoint(model, trial)
-        wait_for_all()  # each has written the state of its generators
-        if is_first():
-            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
-        wait_for_all()
+        wait_for_all()  # each worker has written the state of its generators
+        first_does(lambda: finish_checkpoint(folder, step))
+
+    def _get_output_dir(self, trial: Any) -> str:
+        """Where the next checkpoint is written."""
+        return str(self._staging)

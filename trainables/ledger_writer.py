@@ -130,19 +130,29 @@ class LedgerWriter:
         """Write the rollouts since the last call; they fed the optimizer steps up to `step`.
 
         Called before the checkpoint of `step` becomes visible: what a checkpoint has seen is in the
-        ledger, and what it has not seen is done again and replaces its part.
+        ledger, and what it has not seen leaves it by `cut_after` and is done again.
         """
         if self._rollouts:
             write_part(self._part("train", step), self._rollouts)
             self._rollouts = []
 
+    def cut_after(self, step: int) -> None:
+        """Remove what was written after the checkpoint at `step`; 0 is the beginning."""
+        for part in self._folder.glob("*.parquet"):
+            if _step(part) > step:
+                part.unlink()
+        for unfinished in self._folder.glob("*.tmp*"):
+            unfinished.unlink()
+
     def num_unscored_rollouts(self, step: int) -> int:
         """Unscored rollouts in the parts up to the checkpoint at `step`."""
-        parts = [
-            p for p in self._folder.glob("train-*.parquet") if int(p.stem.removeprefix("train-")) <= step
-        ]
+        parts = [part for part in self._folder.glob("train-*.parquet") if _step(part) <= step]
         reasons = (pq.read_table(part, columns=["unscored_reason"])["unscored_reason"] for part in parts)
         return sum(len(column) - column.null_count for column in reasons)
 
     def _part(self, name: str, step: int) -> Path:
         return self._folder / f"{name}-{step:06d}.parquet"
+
+
+def _step(part: Path) -> int:
+    return int(part.stem.rpartition("-")[2])

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from common.errors import UserError
 from common.training_config import BASE_MODELS, resolve_model
+from trainables.checksums import sync_files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -135,3 +136,4 @@ def save_adapter(model: PeftModel, folder: Path, base_model: str) -> None:
     model.peft_config["default"].base_model_name_or_path = name
     # PEFT would otherwise look the base up on the hub, to see whether its vocabulary has grown.
     model.save_pretrained(folder, save_embedding_layers=False)
+    sync_files(folder)  # result.json will say that it is there

@@ -128,4 +128,6 @@ def _print_progress(progress: Progress) -> None:
         parts.append(f"reward {progress.reward:.3f}")
     if progress.objective is not None:
         parts.append(f"held-out objective {progress.objective:.3f}")
+    if progress.notice is not None:
+        parts.append(progress.notice)
     print("  ".join([*parts, f"{progress.seconds:.0f} s"]), file=sys.stderr)

@@ -54,6 +54,8 @@ class Progress(NamedTuple):
     """Wall-clock seconds since this process took up the trial."""
     objective_step: int | None = None
     """The step that `objective` was measured at."""
+    notice: str | None = None
+    """A line that the user should see, such as that a damaged checkpoint was passed over; told once."""
 
 
 class TrialResult(NamedTuple):

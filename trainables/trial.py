@@ -12,7 +12,7 @@ from transformers import PrinterCallback, TrainerCallback
 from common.errors import TrialError
 from common.sentinels import gains_of
 from trainables.chat import PromptFormat
-from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
+from trainables.checkpoints import CHECKPOINTS
 from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut
 from trainables.grpo import (
@@ -30,6 +30,7 @@ from trainables.noise import add_noise
 from trainables.outcome import recorded, trial_result
 from trainables.policy import Policy, load_policy, lora_config, restore_adapter, save_adapter
 from trainables.process import trial_process
+from trainables.resumption import notice_of, take_up
 from trainables.rewards_trl import RewardBatch, reward_functions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
@@ -51,7 +52,7 @@ def run_trial(
     """Train one policy and evaluate it on the held-out vibes; or evaluate the untrained policy.
 
     A trial that has finished returns its stored result. One that was stopped goes on from its newest
-    checkpoint, and on a CPU ends bit-equal to one that was not. So does one that took over another's
+    whole checkpoint, and on a CPU ends bit-equal to one that was not. So does one that took over another's
     checkpoint: it goes on as that one would with its own configuration. Several workers of one trial, in
     one process group of torch, each call this with the same arguments; the first one scores and writes.
 
@@ -83,18 +84,21 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     train_path = data_path(spec.train_data, "train")
     rows = load_rows(train_path, config.data) if spec.kind == "trial" else []
     steps = total_steps(config, len(rows)) if spec.kind == "trial" else 0
-    checkpoint = first_does(lambda: starting_checkpoint(Path(spec.directory)))
 
     with memory_explained("loading the policy", "take a smaller base_model"):
         policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
+    start = first_does(lambda: take_up(Path(spec.directory), ledger))
+    checkpoint = start.checkpoint
+    if notice := notice_of(start):
+        seconds = time.perf_counter() - started
+        report(Progress(start.step, steps, None, None, seconds, notice=notice))
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
-    resumed_at = checkpoint and checkpoint.step
     with (
         limit.of_passes(policy.model),
-        TrialCurves(spec.tensorboard, config, resumed_at=resumed_at)
+        TrialCurves(spec.tensorboard, config, resumed_at=start.step)
         if is_first()
         else nullcontext() as curves,
     ):

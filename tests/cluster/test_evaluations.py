@@ -11,6 +11,7 @@ from cluster.evaluations import take_in_untold
 from common.ledger import LedgerRow, write_part
 from common.objective import ObjectiveConfig
 from common.records import EvaluationsRecord
+from trainables.checkpoints import mark_complete
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def stopped_at_four(folder: Path, row: LedgerRow) -> Path:
     """A trial with a checkpoint of step 4 and an evaluation there that nobody was told; the ledger's part."""
     checkpoint = folder / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
-    (checkpoint / "complete").touch()
+    mark_complete(checkpoint)
     EvaluationsRecord(objectives={2: 0.3}, seconds=7.0).write(folder)
     write_part(folder / "ledger" / "held-out-000002.parquet", [replace(ROW, step=2)])
     part = folder / "ledger" / "held-out-000004.parquet"

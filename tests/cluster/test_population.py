@@ -23,6 +23,7 @@ from common.errors import UserError
 from common.lineage import Change, LineageRecord
 from common.records import EvaluationsRecord, ResultRecord
 from common.sentinels import SentinelConfig
+from trainables.checkpoints import mark_complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,7 +245,7 @@ def test_a_change_that_was_only_written_down_is_carried_out_by_the_next_driver(
     checkpoint = tmp_path / "trials" / "t003-s0" / "checkpoints" / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "weights").write_text("1.6")
-    (checkpoint / "complete").touch()
+    mark_complete(checkpoint)
     change = changed(sweep, 4, "t003-s0")
     PopulationRecord(rounds=(Round(step=4, objectives={}, changes={"t000-s0": change}),)).write(tmp_path)
     said: list[str] = []

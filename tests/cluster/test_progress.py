@@ -51,6 +51,17 @@ def tune_trial(trial_id: str, status: str) -> Any:
     return TuneTrial({"trial_id": trial_id}, status)
 
 
+def test_what_a_trial_has_to_say_is_a_line(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    trial = trial_records(make_sweep, tmp_path)[2]
+    text = io.StringIO()
+    progress = {"step": 2, "total_steps": 6, "reward": None, "objective": None}
+    with SweepDisplay("demo", 4, Console(file=text, width=80)) as display:
+        display.started(trial)
+        display.reported(trial.trial_id, progress | {"notice": "goes on from step 2, as (…)"})
+        display.reported(trial.trial_id, progress | {"notice": None})
+    assert text.getvalue().splitlines()[1:] == [f"{trial.trial_id} goes on from step 2, as (…)"]
+
+
 def test_a_log_has_a_line_for_every_start_end_and_failure(make_sweep: MakeSweep, tmp_path: Path) -> None:
     untrained, _, first, second = trial_records(make_sweep, tmp_path)
     text = io.StringIO()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.training_config import TrainingConfig, apply_overrides
-from trainables.checkpoints import mark_complete, newest_checkpoint, save_interval
+from trainables.checkpoints import save_interval
 from trainables.grpo import grpo_arguments, total_steps
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ def test_what_the_machine_decides() -> None:
     args = arguments(TrainingConfig())
     assert args.report_to == []
     assert args.disable_tqdm
-    assert args.save_total_limit == 2
     assert args.reward_weights == [0.2, 0.3, 0.5]
     assert not args.logging_nan_inf_filter
     assert not args.remove_unused_columns
@@ -128,12 +127,3 @@ def test_the_number_of_steps_follows_from_the_rows(
 
 def test_checkpoints_lie_on_the_ends_of_generation_cycles() -> None:
     assert [save_interval(20, depth) for depth in (1, 3, 6, 20, 21)] == [20, 21, 24, 20, 21]
-
-
-def test_the_newest_whole_checkpoint_is_found(tmp_path: Path) -> None:
-    assert newest_checkpoint(tmp_path / "none") is None
-    for step in (20, 100, 120):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-    mark_complete(tmp_path / "checkpoint-20")
-    mark_complete(tmp_path / "checkpoint-100")
-    assert newest_checkpoint(tmp_path) == (100, tmp_path / "checkpoint-100")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from trainables.checkpoints import Checkpoint, starting_checkpoint, take_over
+from trainables.checkpoints import Checkpoint, mark_complete, starting_checkpoint, take_over
 from trainables.grpo import VibeGRPOTrainer
 from trainables.trial import run_trial
 
@@ -125,7 +125,7 @@ def checkpoint(folder: Path, step: int, text: str) -> Checkpoint:
     path = folder / f"checkpoint-{step}"
     path.mkdir(parents=True)
     (path / "weights").write_text(text)
-    (path / "complete").touch()
+    mark_complete(path)
     return Checkpoint(step, path)
 
 

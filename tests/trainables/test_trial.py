@@ -140,31 +140,6 @@ def test_a_trial_stopped_by_an_evaluation_goes_on_from_that_step(
     assert read_ledger(stopped.directory) == read_ledger(whole.directory)
 
 
-def test_a_half_written_checkpoint_is_skipped(
-    make_spec: Callable[..., TrialSpec],
-    stub_scorer: Scorer,
-    read_ledger: ReadLedger,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    whole = make_spec("whole")
-    run_trial(whole, stub_scorer, stub_scorer, quiet)
-    stopped = make_spec("stopped")
-
-    def stop_at_four(progress: Progress) -> None:
-        if progress.step == 4:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        run_trial(stopped, stub_scorer, stub_scorer, stop_at_four)
-    partial = Path(stopped.directory) / "checkpoints" / "checkpoint-4"
-    partial.mkdir()
-    (partial / "adapter_config.json").write_text("{")
-    run_trial(stopped, stub_scorer, stub_scorer, quiet)
-
-    assert "checkpoint-4: it was not completely written" in caplog.text
-    assert read_ledger(stopped.directory) == read_ledger(whole.directory)
-
-
 def test_a_trial_stopped_after_its_last_step_only_evaluates(
     make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
 ) -> None:

@@ -1,0 +1,102 @@
+"""Runs a trial that is killed again and again: `kill_trial.py SPEC.pickle KILLS SEED`, called by the test.
+
+This process imports everything once and never computes, so that each attempt is a fork of it: a process of
+its own that is killed with SIGKILL, without ten seconds of imports. It prints a line for every kill.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import random
+import sys
+import time
+from dataclasses import replace
+from multiprocessing.sharedctypes import RawValue
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.trainables.conftest import StubScorer
+from trainables.trial import run_trial
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkProcess
+
+    from trainables.spec import Progress, TrialSpec
+
+POLL_S = 0.001
+WRITING_S = 0.05
+"""A checkpoint of the test's policy takes about as long to write."""
+
+
+def attempt(spec: TrialSpec, step: Any) -> None:
+    """Run the trial to its end, and say in shared memory how many steps it has taken."""
+
+    def report(progress: Progress) -> None:
+        step.value = progress.step
+
+    run_trial(spec, StubScorer(), StubScorer(), report)
+
+
+def start(spec: TrialSpec) -> tuple[ForkProcess, Any]:
+    """A process that runs the trial, and its step; -1 before the first report."""
+    step = RawValue("i", -1)
+    process = multiprocessing.get_context("fork").Process(target=attempt, args=(spec, step))
+    process.start()
+    return process, step
+
+
+def written_at(checkpoints: Path) -> int:
+    """When the checkpoint that is being written was begun; 0 without one."""
+    try:
+        return (checkpoints / "unfinished").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def main(file: str, kills: int, seed: int) -> None:
+    """Run the trial once as it is, in a folder beside it, and once with the kills."""
+    spec: TrialSpec = pickle.loads(Path(file).read_bytes())
+    steps = spec.config.max_steps
+    assert steps is not None
+
+    began = time.monotonic()
+    process, step = start(replace(spec, directory=f"{spec.directory}-whole"))
+    while step.value < 0:
+        time.sleep(POLL_S)
+    start_s = time.monotonic() - began
+    process.join()
+    assert process.exitcode == 0
+    step_s = (time.monotonic() - began - start_s) / steps
+
+    rng = random.Random(seed)
+    # From before the first report to half a step before the last one has been taken.
+    moments = sorted(rng.uniform(-1, steps - 0.5) for _ in range(kills))
+    checkpoints = Path(spec.directory) / "checkpoints"
+    for number, moment in enumerate(moments):
+        before = written_at(checkpoints)
+        process, step = start(spec)
+        while process.is_alive() and step.value < int(moment):
+            time.sleep(POLL_S)
+        aimed = number % 2 == 1
+        if aimed:  # at the next checkpoint
+            while process.is_alive() and written_at(checkpoints) in (before, 0):
+                time.sleep(POLL_S / 10)
+            time.sleep(rng.uniform(0, WRITING_S))
+        else:
+            time.sleep(moment % 1 * (step_s if moment >= 0 else start_s))
+        process.kill()
+        process.join()
+        writing = written_at(checkpoints) not in (before, 0)
+        print(
+            f"kill {number} exit {process.exitcode} after step {step.value}"
+            f"{' while it wrote a checkpoint' if writing else ''}",
+            flush=True,
+        )
+    process, step = start(spec)
+    process.join()
+    assert process.exitcode == 0
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
