@@ -1,15 +1,23 @@
 """The reward components as TRL reward functions: three callables over one scored batch.
 
-TRL calls one function after the other with the same completions. The first call scores the batch,
-writes it to the ledger and keeps the result; the others read it.
+TRL calls one function after the other with the same completions. The first call takes the batch's scores,
+writes them to the ledger and keeps them; the others read them.
+
+Scoring begins before TRL asks for rewards, as soon as the completions are there, if it happens in other
+processes: in a pool's actors it goes on while this process computes the log-probabilities of the old policy
+(rollouts that feed several steps) and of the reference (beta > 0), and the first reward function waits for
+what is left. TRL's own asynchronous reward functions do not give that: it starts them only after both passes,
+and waits for them at once. A scorer in this process would take turns with the passes on the same cores, so
+it is called when TRL asks.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from common.errors import TrialError
 from common.reward_config import COMPONENTS, Component
@@ -28,6 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["ComponentReward", "RewardBatch", "reward_functions"]
 
 
+class _Scored(NamedTuple):
+    """A scored batch."""
+
+    texts: list[str]
+    components: list[Components]
+    seconds: float
+
+
 @dataclass
 class RewardBatch:
     """Scores each batch of rollouts once."""
@@ -41,10 +57,29 @@ class RewardBatch:
     _generate_s: float = 0.0
     _texts: Sequence[Any] | None = None
     _components: list[Components] = field(default_factory=list)
+    _thread: ThreadPoolExecutor | None = None
+    _pending: tuple[Sequence[Any], Future[_Scored]] | None = None
 
-    def expect(self, generate_s: float) -> None:
-        """Take the seconds that the trainer took to generate the batch that comes next."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._thread:
+            # A trial that failed does not wait for scores that nobody needs.
+            self._thread.shutdown(wait=kind is None, cancel_futures=True)
+
+    def expect(self, generate_s: float, completions: Sequence[Any], reference: Sequence[str]) -> None:
+        """Take the batch that rewards are asked for next, and begin to score it where that is done elsewhere.
+
+        Args:
+            generate_s: seconds that the trainer took to generate it.
+            completions: as TRL hands them to the reward functions.
+            reference: their vibes.
+        """
         self._generate_s = generate_s
+        if self.scorer.is_remote:
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="scores")
+            self._pending = (completions, self._thread.submit(self._scored, completions, reference))
 
     def components(
         self,
@@ -61,10 +96,12 @@ class RewardBatch:
         """
         if completions is self._texts:
             return self._components
-        texts = [text if isinstance(text, str) else text[0]["content"] for text in completions]
-        started = time.perf_counter()
-        components = self.scorer.score(reference, texts)
-        seconds = time.perf_counter() - started
+        if self._pending and self._pending[0] is completions:
+            scored = self._pending[1].result()
+        else:
+            scored = self._scored(completions, reference)
+        self._pending = None
+        texts, components, seconds = scored
         samples: Counter[str] = Counter()
         rollouts = []
         for name, vibe, text, ids in zip(prompt_id, reference, texts, completion_ids, strict=True):
@@ -78,6 +115,12 @@ class RewardBatch:
         self._texts, self._components = completions, components
         self._count_unscored(step)
         return components
+
+    def _scored(self, completions: Sequence[Any], reference: Sequence[str]) -> _Scored:
+        texts = [text if isinstance(text, str) else text[0]["content"] for text in completions]
+        started = time.perf_counter()
+        components = self.scorer.score(reference, texts)
+        return _Scored(texts, components, time.perf_counter() - started)
 
     def _count_unscored(self, step: int) -> None:
         reasons = [c.unscored for c in self._components if c.unscored is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,10 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     ledger = LedgerWriter(spec)
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
-    with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
+    with ExitStack() as stack:
+        curves = stack.enter_context(
+            TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step)
+        )
         watch = _Watch(
             held_out,
             steps=steps,
@@ -96,12 +100,14 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
         if spec.kind == "trial":
             rows = add_noise(rows, config.noise, config.seed)
             check_rows(config, rows, form, train_path)
-            batch = RewardBatch(
-                training_scorer,
-                ledger,
-                config.grpo.reward,
-                num_rollouts=steps * config.batch.batch_size * config.batch.gradient_accumulation_steps,
-                num_unscored=ledger.num_unscored_rollouts(checkpoint.step) if checkpoint else 0,
+            batch = stack.enter_context(
+                RewardBatch(
+                    training_scorer,
+                    ledger,
+                    config.grpo.reward,
+                    num_rollouts=steps * config.batch.batch_size * config.batch.gradient_accumulation_steps,
+                    num_unscored=ledger.num_unscored_rollouts(checkpoint.step) if checkpoint else 0,
+                )
             )
             trainer = _trainer(spec, policy, prompt_dataset(rows, form), batch=batch, watch=watch)
             policy = Policy(trainer.model, policy.tokenizer)
