@@ -23,6 +23,7 @@ __all__ = [
     "Components",
     "Heard",
     "HearingScorer",
+    "RemoteBackend",
 ]
 
 
@@ -164,4 +165,14 @@ class AudioBackend(Protocol):
 
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         """Score [B] configs for their [B] vibes."""
+        ...
+
+
+@runtime_checkable
+class RemoteBackend(Protocol):
+    """A backend that may do its work in other processes."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the caller's cores are free while it waits for an answer."""
         ...

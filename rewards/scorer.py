@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from rewards.components import Components
+from rewards.components import Components, RemoteBackend
 from rewards.schema import renderable_config, schema_score
 from rewards.text import first_json_object
 
@@ -37,6 +37,7 @@ class Scorer:
         self.scorer_id = audio.scorer_id if audio else NO_AUDIO
         self.renderer_id = audio.renderer_id if audio else NO_AUDIO
         self.second_id = second.scorer_id if second else None
+        self.is_remote = isinstance(audio, RemoteBackend) and audio.is_remote
 
     def score(self, vibes: Sequence[str], completions: Sequence[str]) -> list[Components]:
         """Components of each completion.

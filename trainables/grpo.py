@@ -17,12 +17,15 @@ from trainables.chat import CHAT_TEMPLATE_KWARGS
 from trainables.checkpoints import begin_checkpoint, finish_checkpoint, save_interval
 from trainables.guards import LOWER_RATE, GuardedTrainer, memory_explained
 from trainables.merging import merged_adapter
+from trainables.step_metrics import StepClock, variance_metrics
 from trainables.steps import check_lengths, total_steps
 from trainables.vllm_seeds import SeededRequests
 from trainables.workers import first_does, wait_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from transformers import TrainerCallback
 
     from common.training_config import TrainingConfig
     from trainables.chat import PromptFormat
@@ -86,6 +89,8 @@ def grpo_arguments(config: TrainingConfig, folder: Path, reward_weights: Sequenc
         num_generations=grpo.num_generations,
         steps_per_generation=config.steps_per_generation,
         beta=grpo.beta,
+        # TRL's default: what `train/kl_k3` is, and what beta weighs, must not change with a new version.
+        use_bias_correction_kl=True,
         temperature=grpo.temperature,
         top_p=grpo.top_p,
         top_k=grpo.top_k,
@@ -175,14 +180,18 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
         self,
         *,
         before_checkpoint: Callable[[int], None],
-        on_generated: Callable[[float], None],
+        on_generated: Callable[[float, Sequence[Any], Sequence[str]], None],
+        callbacks: Sequence[TrainerCallback] = (),
         **kwargs: Any,
     ):
         """Take two hooks beside TRL's arguments.
 
         Args:
             before_checkpoint: called with the step before its checkpoint is written.
-            on_generated: called with the seconds that a batch of rollouts took, before it is scored.
+            on_generated: called with the seconds that a batch of rollouts took, the completions and their
+                references, before their rewards are asked for and before the log-probabilities of the old
+                and the reference policy are computed.
+            callbacks: TRL's; they come after the trainer's own.
             **kwargs: TRL's.
         """
         super().__init__(**kwargs)
@@ -199,12 +208,21 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
         self._staging = Path(self.args.output_dir)
         # PEFT's card in every checkpoint takes a tenth of a second.
         self.model.create_or_update_model_card = self.create_model_card
+        self._references: list[str] = []
+        self._clock = StepClock(self._metrics["train"])
+        for callback in (self._clock, *callbacks):
+            self.add_callback(callback)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> Any:
+        self._references = [row["reference"] for row in inputs]
+        return super()._generate_and_score_completions(inputs)
 
     def _generate(self, prompts: list[Any]) -> Any:
         step = self.state.global_step
         started = time.perf_counter()
         try:
             with (
+                self._clock.phase("generate"),
                 memory_explained(f"step {step}, generating {len(prompts)} completions", self.memory_cure),
                 # TRL folds the adapter itself into the weights that it hands to vLLM.
                 nullcontext() if self.use_vllm else merged_adapter(self.model),
@@ -214,7 +232,10 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
             if "probability tensor" not in str(error):  # torch.multinomial's complaint
                 raise
             raise TrialError(f"step {step}: the logits are not finite; {LOWER_RATE}") from error
-        self._on_generated(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        _, completion_ids, _, completions, *_ = generated
+        self._clock.generated(sum(map(len, completion_ids)), seconds)
+        self._on_generated(seconds, completions, self._references)
         return generated
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
@@ -225,6 +246,20 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
             return super()._generate_single_turn(*args, **kwargs)
         finally:
             self.model.train(was_training)
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        with self._clock.phase("score"):
+            rewards: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
+        entries = variance_metrics(
+            rewards,
+            self.reward_weights,
+            self.reward_func_names,
+            num_generations=self.num_generations,
+            aggregation=self.multi_objective_aggregation,
+        )
+        for name, value in entries.items():
+            self._metrics["train"][name].append(value)
+        return rewards
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Load both states, and keep this configuration's settings where the states bring others.

@@ -1,21 +1,29 @@
 """The reward components as TRL reward functions: three callables over one scored batch.
 
-TRL calls one function after the other with the same completions. The first call scores the batch,
-writes it to the ledger and keeps the result; the others read it.
+TRL calls one function after the other with the same completions. The first call takes the batch's scores,
+writes them to the ledger and keeps them; the others read them.
+
+Scoring begins before TRL asks for rewards, as soon as the completions are there, if it happens in other
+processes: in a pool's actors it goes on while this process computes the log-probabilities of the old policy
+(rollouts that feed several steps) and of the reference (beta > 0), and the first reward function waits for
+what is left. TRL's own asynchronous reward functions do not give that: it starts them only after both passes,
+and waits for them at once. A scorer in this process would take turns with the passes on the same cores, so
+it is called when TRL asks.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from common.errors import TrialError
 from common.reward_config import COMPONENTS, Component
 from rewards.weighting import weighted_reward
 from trainables.ledger_writer import Completion
-from trainables.workers import everyones, first_does, share
+from trainables.workers import everyones, first_does, is_first, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +41,16 @@ _LARGEST: Final = 1e18
 __all__ = ["ComponentReward", "RewardBatch", "reward_functions"]
 
 
+class _Rollout(NamedTuple):
+    """A completion and what the ledger says of it."""
+
+    prompt_id: str
+    vibe: str
+    text: str
+    num_tokens: int
+    generate_s: float
+
+
 @dataclass
 class RewardBatch:
     """Scores each batch of rollouts once."""
@@ -46,10 +64,32 @@ class RewardBatch:
     _generate_s: float = 0.0
     _texts: Sequence[Any] | None = None
     _components: list[Components] = field(default_factory=list)
+    _thread: ThreadPoolExecutor | None = None
+    _pending: tuple[Sequence[Any], Future[tuple[list[Components], float]]] | None = None
 
-    def expect(self, generate_s: float) -> None:
-        """Take the seconds that the trainer took to generate the batch that comes next."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._thread:
+            # A trial that failed does not wait for scores that nobody needs.
+            self._thread.shutdown(wait=kind is None, cancel_futures=True)
+
+    def expect(self, generate_s: float, completions: Sequence[Any], reference: Sequence[str]) -> None:
+        """Take the batch that rewards are asked for next, and begin to score it where that is done elsewhere.
+
+        Args:
+            generate_s: seconds that the trainer took to generate it.
+            completions: as TRL hands them to the reward functions.
+            reference: their vibes.
+        """
         self._generate_s = generate_s
+        if not self.scorer.is_remote:
+            return
+        pairs = everyones(list(zip(reference, map(_text, completions), strict=True)))
+        if is_first():
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="scores")
+            self._pending = (completions, self._thread.submit(self._scored, pairs))
 
     def components(
         self,
@@ -69,23 +109,25 @@ class RewardBatch:
         seconds_each = self._generate_s / len(completions)
         rollouts = everyones(
             [
-                (name, vibe, text if isinstance(text, str) else text[0]["content"], len(ids), seconds_each)
-                for name, vibe, text, ids in zip(
+                _Rollout(name, vibe, _text(completion), len(ids), seconds_each)
+                for name, vibe, completion, ids in zip(
                     prompt_id, reference, completions, completion_ids, strict=True
                 )
             ]
         )
-        components = first_does(lambda: self._scored(rollouts, trainer_state.global_step))
+        components = first_does(lambda: self._recorded(completions, rollouts, trainer_state.global_step))
         self._texts, self._components = completions, list(share(components))
         return self._components
 
-    def _scored(self, rollouts: Sequence[tuple[str, str, str, int, float]], step: int) -> list[Components]:
+    def _recorded(
+        self, completions: Sequence[Any], rollouts: Sequence[_Rollout], step: int
+    ) -> list[Components]:
         """The components of all workers' rollouts, which go into the ledger."""
-        started = time.perf_counter()
-        components = self.scorer.score(
-            [vibe for _, vibe, *_ in rollouts], [text for _, _, text, *_ in rollouts]
-        )
-        seconds = time.perf_counter() - started
+        if self._pending and self._pending[0] is completions:
+            components, seconds = self._pending[1].result()
+        else:
+            components, seconds = self._scored([(rollout.vibe, rollout.text) for rollout in rollouts])
+        self._pending = None
         samples: Counter[str] = Counter()
         rows = []
         for name, vibe, text, num_tokens, generate_s in rollouts:
@@ -97,6 +139,11 @@ class RewardBatch:
         self._count_unscored(components, step)
         self._check_size(components, step)
         return components
+
+    def _scored(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[Components], float]:
+        started = time.perf_counter()
+        components = self.scorer.score([vibe for vibe, _ in pairs], [text for _, text in pairs])
+        return components, time.perf_counter() - started
 
     def _count_unscored(self, components: Sequence[Components], step: int) -> None:
         reasons = [c.unscored for c in components if c.unscored is not None]
@@ -118,6 +165,11 @@ class RewardBatch:
                     f"{value:g} (format {score.format}, schema {score.schema}, audio {score.audio}); see to "
                     "grpo.reward.weights and the scorer"
                 )
+
+
+def _text(completion: Any) -> str:
+    """The text of a completion as TRL has it, which for a chat is a list of messages."""
+    return str(completion if isinstance(completion, str) else completion[0]["content"])
 
 
 @dataclass

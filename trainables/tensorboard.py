@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from common.reward_config import COMPONENTS
 from common.training_config import flatten
+from trainables.step_metrics import FLAT_GROUPS, PHASES, TOKENS_PER_S, seconds_of, variance_share_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +28,21 @@ _TAGS: Final = {
     "rewards/audio/mean": "train/audio",
     "loss": "train/loss",
     "grad_norm": "train/grad_norm",
-    "kl": "train/kl",
+    # Mean over tokens of ratio (exp(d) - d - 1): d is the log-probability under the reference less that under
+    # the policy, ratio the policy's probability to that of the policy that wrote the token.
+    "kl": "train/kl_k3",
     "entropy": "train/entropy",
+    "clip_ratio/region_mean": "train/clipped_share",
     "completions/mean_length": "train/completion_length",
     "completions/clipped_ratio": "train/cut_off_share",
     "learning_rate": "train/learning_rate",
+    FLAT_GROUPS: "train/flat_groups",
+    TOKENS_PER_S: "train/tokens_per_s",
+    **{variance_share_of(component): f"variance_share/{component}" for component in COMPONENTS},
+    **{seconds_of(phase): f"seconds/{phase}" for phase in PHASES},
 }
-"""TRL's name of a metric and ours."""
+"""The trainer's name of a metric and ours. Entropy and KL are in nats per token; the clipped share is that of
+the tokens whose ratio the loss clips, the cut-off share that of the completions without an end."""
 
 
 class TrialCurves:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from rewards.scorer import Scorer
+    from trainables.checkpoints import Start
     from trainables.evaluation import Evaluation
 
 __all__ = ["run_trial"]
@@ -90,18 +91,16 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
     ledger = LedgerWriter(spec)
     start = first_does(lambda: take_up(Path(spec.directory), ledger))
-    checkpoint = start.checkpoint
     if notice := notice_of(start):
         seconds = time.perf_counter() - started
         report(Progress(start.step, steps, None, None, seconds, notice=notice))
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
-    with (
-        limit.of_passes(policy.model),
-        TrialCurves(spec.tensorboard, config, resumed_at=start.step)
-        if is_first()
-        else nullcontext() as curves,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(limit.of_passes(policy.model))
+        curves = None
+        if is_first():
+            curves = stack.enter_context(TrialCurves(spec.tensorboard, config, resumed_at=start.step))
         watch = _Watch(
             held_out,
             steps=steps,
@@ -114,29 +113,18 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             check_reference(config)
             rows = add_noise(rows, config.noise, config.seed)
             check_rows(config, rows, form, train_path)
-            batch = RewardBatch(
-                training_scorer,
-                ledger,
-                config.grpo.reward,
-                num_rollouts=steps * config.completions_per_step,
-                num_unscored=ledger.num_unscored_rollouts(checkpoint.step) if checkpoint else 0,
+            batch = stack.enter_context(
+                RewardBatch(
+                    training_scorer,
+                    ledger,
+                    config.grpo.reward,
+                    num_rollouts=steps * config.completions_per_step,
+                    num_unscored=ledger.num_unscored_rollouts(start.step),
+                )
             )
             trainer = _trainer(spec, policy, prompt_dataset(rows, form), batch=batch, watch=watch)
             policy = Policy(trainer.model, policy.tokenizer)
-            if not checkpoint:
-                watch.evaluate(policy, 0)
-                trainer.train()
-            elif checkpoint.step < steps:
-                step = checkpoint.step
-                if watch.is_due(step) and not first_does(lambda: ledger.has_held_out(step)):
-                    # It was killed after the checkpoint and before the evaluation.
-                    restore_adapter(trainer.model, checkpoint.path)
-                    watch.evaluate(policy, step)
-                trainer.train(resume_from_checkpoint=str(checkpoint.path))
-            else:
-                # The trainer would take one more step before it saw that there is none left.
-                restore_adapter(trainer.model, checkpoint.path)
-            ledger.write_rollouts(steps)
+            _train(trainer, policy, start, steps, watch=watch, ledger=ledger)
             unscored_rollouts = batch.num_unscored
             if is_first():
                 save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
@@ -170,6 +158,27 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _train(
+    trainer: VibeGRPOTrainer, policy: Policy, start: Start, steps: int, *, watch: _Watch, ledger: LedgerWriter
+) -> None:
+    """Take the steps that are left, and write their rollouts into the ledger."""
+    checkpoint = start.checkpoint
+    if not checkpoint:
+        watch.evaluate(policy, 0)
+        trainer.train()
+    elif checkpoint.step < steps:
+        step = checkpoint.step
+        if watch.is_due(step) and not first_does(lambda: ledger.has_held_out(step)):
+            # It was killed after the checkpoint and before the evaluation.
+            restore_adapter(trainer.model, checkpoint.path)
+            watch.evaluate(policy, step)
+        trainer.train(resume_from_checkpoint=str(checkpoint.path))
+    else:
+        # The trainer would take one more step before it saw that there is none left.
+        restore_adapter(trainer.model, checkpoint.path)
+    ledger.write_rollouts(steps)
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types

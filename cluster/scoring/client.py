@@ -91,6 +91,11 @@ class PoolBackend:
         """None: the caches are the scorers', and the pool's report tells of them."""
         return
 
+    @property
+    def is_remote(self) -> bool:
+        """True: the scorers are actors."""
+        return True
+
     def audio(self, vibes: Sequence[str], configs: Sequence[MusicConfig]) -> list[AudioResult]:
         """Score [B] configs for their [B] vibes, in their order.
 

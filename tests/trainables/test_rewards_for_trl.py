@@ -110,9 +110,10 @@ def test_rollouts_go_to_the_ledger_with_their_place_in_the_group(
     make_batch: Callable[..., RewardBatch], tmp_path: Path
 ) -> None:
     batch = make_batch(Canned(SCORED, NOT_RENDERABLE, UNSCORED, SCORED))
-    batch.expect(8.0)
+    texts = ["a", "b", "c", "d"]
+    batch.expect(8.0, texts, ["vibe 0", "vibe 0", "vibe 1", "vibe 1"])
     functions, _ = reward_functions(batch)
-    call(functions, ["a", "b", "c", "d"])
+    call(functions, texts)
     batch.ledger.write_rollouts(4)
     rows = pq.read_table(tmp_path / "trials" / "t000-s1" / "ledger" / "train-000004.parquet").to_pylist()
     assert [(r["prompt_id"], r["sample"], r["step"]) for r in rows] == [

@@ -53,7 +53,7 @@ def test_a_trial_has_curves_of_training_and_of_the_held_out_objective(
     assert {
         "train/format",
         "train/schema",
-        "train/kl",
+        "train/kl_k3",
         "train/entropy",
         "train/completion_length",
         "train/learning_rate",
