@@ -207,8 +207,10 @@ class TrainingConfig(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _prompts_are_registered(cls, data: Any) -> Any:
-        prompts = PromptConfig.model_validate(data.get("prompts", {})) if isinstance(data, Mapping) else None
-        if prompts is not None:
+        # A configuration that brings its text, as every stored one does, is read by processes and on machines
+        # where its prompts are not registered: their names then only say where the text came from.
+        if isinstance(data, Mapping) and "system_prompt" not in data:
+            prompts = PromptConfig.model_validate(data.get("prompts", {}))
             get_prompt(prompts.config_generation)
             get_prompt(prompts.vibe_extraction)
         return data
@@ -233,6 +235,8 @@ class TrainingConfig(FrozenModel):
 def apply_overrides(config: TrainingConfig, overrides: Mapping[str, Any]) -> TrainingConfig:
     """The config with dotted paths replaced, validated anew.
 
+    Another `prompts.config_generation` without a `system_prompt` beside it renders the system prompt anew.
+
     Args:
         config: what to start from.
         overrides: dotted path to value, such as `{"lora.r": 32}`.
@@ -252,6 +256,9 @@ def apply_overrides(config: TrainingConfig, overrides: Mapping[str, Any]) -> Tra
             node[leaf] = _merged(node[leaf], value)
         else:
             node[leaf] = value
+    named = flatten(overrides)
+    if "prompts.config_generation" in named and "system_prompt" not in named:
+        merged.pop("system_prompt", None)  # the text of the prompt that was named before
     try:
         return TrainingConfig.model_validate(merged)
     except ValidationError as error:
