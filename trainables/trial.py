@@ -81,7 +81,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
 
     policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
-    ledger = LedgerWriter(spec)
+    ledger = LedgerWriter(spec, form.prompt_hash)
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
     with TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step) as curves:
