@@ -93,7 +93,8 @@ class LedgerRow:
     scorer_id: str
     renderer_id: str
     prompt_hash: str
-    """Hash of the rendered system prompt."""
+    """Hash of what the policy reads around a vibe, as its chat template renders it: one value for each way in
+    which a base model is asked. Empty for random configs, which nobody is asked for."""
     off_policy_depth: int
     """Optimizer steps taken on one batch of rollouts."""
     similarity: float | None = None

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from common.errors import UserError
 from common.model import FrozenModel
 from common.music_schema import MusicConfigPayload
 
@@ -42,7 +43,7 @@ class PromptConfig(FrozenModel):
     """Which registered prompts a run uses."""
 
     vibe_extraction: str = "vibe_v1"
-    """Prompt that draws a vibe from raw text."""
+    """Prompt with which `vibesweep vibes extract` draws a vibe from raw text; training does not read it."""
     config_generation: str = "config_v1"
     """Prompt that asks for the music config; it becomes the default system prompt."""
 
@@ -54,11 +55,11 @@ def register_prompt(prompt: PromptVersion) -> None:
     """Add a prompt. Registering the same prompt again changes nothing.
 
     Raises:
-        ValueError: the name is taken by another text.
+        UserError: the name is taken by another text.
     """
     known = _REGISTRY.setdefault(prompt.name, prompt)
     if known != prompt:
-        raise ValueError(
+        raise UserError(
             f"prompt {prompt.name!r} is registered as version {known.version}, got another text as "
             f"version {prompt.version}; register a changed prompt under a new name"
         )
@@ -68,10 +69,13 @@ def get_prompt(name: str) -> PromptVersion:
     """The prompt registered under `name`.
 
     Raises:
-        ValueError: no such prompt.
+        UserError: no such prompt.
     """
     if name not in _REGISTRY:
-        raise ValueError(f"prompt must be one of {', '.join(sorted(_REGISTRY))}, got {name!r}")
+        raise UserError(
+            f"prompt must be one of {', '.join(sorted(_REGISTRY))}, got {name!r}; correct it, or name the "
+            "file of your own prompts as prompts_file"
+        )
     return _REGISTRY[name]
 
 
@@ -92,7 +96,7 @@ def _schema_text() -> str:
 
 
 def prompt_hash(text: str) -> str:
-    """First 16 hex digits of the SHA-256 of a rendered prompt: names it in the ledger."""
+    """First 16 hex digits of the SHA-256 of a prompt as the policy reads it: names it in the ledger."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

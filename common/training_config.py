@@ -246,8 +246,10 @@ class TrainingConfig(FrozenModel):
     @model_validator(mode="before")
     @classmethod
     def _prompts_are_registered(cls, data: Any) -> Any:
-        prompts = PromptConfig.model_validate(data.get("prompts", {})) if isinstance(data, Mapping) else None
-        if prompts is not None:
+        # A configuration that brings its text, as every stored one does, is read by processes and on machines
+        # where its prompts are not registered: their names then only say where the text came from.
+        if isinstance(data, Mapping) and "system_prompt" not in data:
+            prompts = PromptConfig.model_validate(data.get("prompts", {}))
             get_prompt(prompts.config_generation)
             get_prompt(prompts.vibe_extraction)
         return data
@@ -276,6 +278,8 @@ class TrainingConfig(FrozenModel):
 def apply_overrides(config: TrainingConfig, overrides: Mapping[str, Any]) -> TrainingConfig:
     """The config with dotted paths replaced, validated anew.
 
+    Another `prompts.config_generation` without a `system_prompt` beside it renders the system prompt anew.
+
     Args:
         config: what to start from.
         overrides: dotted path to value, such as `{"lora.r": 32}`.
@@ -295,11 +299,9 @@ def apply_overrides(config: TrainingConfig, overrides: Mapping[str, Any]) -> Tra
             node[leaf] = _merged(node[leaf], value)
         else:
             node[leaf] = value
-    prompts = overrides.get("prompts")
-    names_prompt = _PROMPT_PATH in overrides or (
-        isinstance(prompts, Mapping) and "config_generation" in prompts
-    )
-    if names_prompt and "system_prompt" not in overrides and _has_registered_prompt(config):
+    named = flatten(overrides)
+    names_prompt = _PROMPT_PATH in named
+    if names_prompt and "system_prompt" not in named and _has_registered_prompt(config):
         # The text of the prompt that was named before would win over the one that is named now.
         merged.pop("system_prompt", None)
     try:

@@ -12,6 +12,7 @@ from search_spaces.designs import (
 from search_spaces.expressions import Expression, parse_expression
 from search_spaces.mixture import MixtureAxis
 from search_spaces.points import ConstraintError, Point, config_hash, params_of, point
+from search_spaces.prompt_files import register_prompts_file
 from search_spaces.search_config import BudgetConfig, SchedulerConfig, SearchConfig
 from search_spaces.settings import LEAF_DEFAULTS, MIXTURE_PATH, WEIGHT_PATHS
 from search_spaces.smoke import smoke_sweep
@@ -48,6 +49,7 @@ __all__ = [
     "parse_expression",
     "point",
     "random_points",
+    "register_prompts_file",
     "row",
     "smoke_sweep",
 ]

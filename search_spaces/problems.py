@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["sweep_problem"]
 
-_KEYED = ("base", "space", "derived", "when", "constraints", "rows")
+_KEYED = ("base", "space", "derived", "when", "constraints", "rows", "prompts")
 """Parts whose own checks begin their message with the path inside them."""
 
 

@@ -72,6 +72,17 @@ def _check_relations(sweep: SweepFile) -> None:
 
 
 def _check_prompts(sweep: SweepFile) -> None:
+    if "prompts.vibe_extraction" in sweep.space:
+        raise ValueError(
+            "space.prompts.vibe_extraction: an axis must change what a trial learns, got the "
+            "prompt that makes its data; write the rows with `vibesweep vibes extract --prompt NAME`, "
+            "and run a sweep on each"
+        )
+    if {"system_prompt", "prompts.config_generation"} <= sweep.space.keys():
+        raise ValueError(
+            "space.prompts.config_generation: must not stand beside system_prompt, whose text goes before "
+            "it, got both; remove one of the two"
+        )
     # A prompt with a condition may exclude the tiny policy; its points are checked one by one.
     prompts = [path for path in sweep.space if path not in sweep.when]
     models = sweep.space.get("base_model")

@@ -10,10 +10,12 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from common.errors import UserError
 from common.model import FrozenModel
 from common.objective import ObjectiveConfig
+from common.prompt_registry import PromptVersion, register_prompt
 from common.training_config import TrainingConfig, apply_overrides, flatten
 from search_spaces.axes import Axis, RangeAxis
 from search_spaces.axis_spelling import parse_axis
 from search_spaces.problems import sweep_problem
+from search_spaces.prompt_files import parse_prompts, with_prompts_file
 from search_spaces.relations import Relations, relations_of
 from search_spaces.resources import EMBEDDED_DATA, Resources, SweepData
 from search_spaces.search_config import BudgetConfig, SchedulerConfig, SearchConfig, Seed
@@ -37,6 +39,11 @@ class SweepFile(FrozenModel):
     rows_file: str | None = None
     """Python file with a list `ROWS` of SpaceRow. It is read with the sweep, and its rows then stand in
     `rows`, so that a stored sweep needs no second file."""
+    prompts: dict[str, PromptVersion] = Field(default_factory=dict)
+    """The user's own prompts, by name; they are registered in every process that reads the sweep."""
+    prompts_file: str | None = None
+    """YAML file of prompts, or folder of such files. It is read with the sweep, and its prompts then stand in
+    `prompts`."""
     base: dict[str, Any] = Field(default_factory=dict)
     """Settings that differ from TrainingConfig's defaults in every trial, nested or dotted."""
     data: SweepData = SweepData()
@@ -67,6 +74,26 @@ class SweepFile(FrozenModel):
         if not isinstance(rows, dict):
             return raw
         return raw | {"rows": read_rows_file(Path(raw["rows_file"])) | rows, "rows_file": None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _prompts_file_is_read(cls, raw: Any) -> Any:
+        return with_prompts_file(raw) if isinstance(raw, dict) else raw
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _prompts_have_their_name(cls, raw: Any) -> Any:
+        return parse_prompts(raw) if isinstance(raw, dict) else raw
+
+    @field_validator("prompts", mode="after")
+    @classmethod
+    def _prompts_are_registered(cls, prompts: dict[str, PromptVersion]) -> dict[str, PromptVersion]:
+        for name, prompt in prompts.items():
+            try:
+                register_prompt(prompt)
+            except UserError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return prompts
 
     @field_validator("rows", mode="before")
     @classmethod
@@ -152,8 +179,8 @@ def load_sweep_file(path: Path) -> SweepFile:
     """Read and check a sweep file.
 
     Args:
-        path: a YAML file. Relative paths in it (data, models, rows, mirror, earlier sweeps) are taken from
-            its folder.
+        path: a YAML file. Relative paths in it (data, models, rows, prompts, mirror, earlier sweeps) are
+            taken from its folder.
 
     Raises:
         UserError: one line with the file, the path inside it, what stands there, the rule and the cure.
@@ -161,8 +188,9 @@ def load_sweep_file(path: Path) -> SweepFile:
     path = Path(path)
     folder = path.resolve().parent
     content = read_yaml(path)
-    if isinstance(rows_file := content.get("rows_file"), str):
-        content["rows_file"] = str(folder / Path(rows_file).expanduser())
+    for key in ("rows_file", "prompts_file"):
+        if isinstance(content.get(key), str):
+            content[key] = str(folder / Path(content[key]).expanduser())
     try:
         sweep = SweepFile.model_validate(content)
         validate_space(sweep)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from common.model import FrozenModel
 from common.records import write_text_atomically
+from search_spaces.axes import GridAxis
 from search_spaces.sweep_file import SweepFile
 
 if TYPE_CHECKING:
@@ -17,7 +18,18 @@ __all__ = ["SWEEP_RECORD", "SweepRecord", "fingerprint"]
 
 SWEEP_RECORD: Final = "sweep.json"
 
-_NOT_DECISIVE: Final = ("storage", "resources", "budget", "data", "rows", "rows_file")
+_NOT_DECISIVE: Final = (
+    "storage",
+    "resources",
+    "budget",
+    "data",
+    "rows",
+    "rows_file",
+    "prompts",
+    "prompts_file",
+)
+
+_PROMPT_NAMES: Final = ("prompts.config_generation", "prompts.vibe_extraction")
 
 
 class SweepRecord(FrozenModel):
@@ -56,7 +68,7 @@ def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
 
     Left out: where the sweep is stored, on how many machines it runs, what it may cost, and where its data
     lie (a job's working directory is another one each time); the data's content counts instead. Rows of the
-    tables count by the axes that were made from them.
+    tables count by the axes that were made from them, and of the user's prompts those that the sweep names.
 
     Left out are the sentinels' thresholds, unless they stop trials.
 
@@ -76,5 +88,16 @@ def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
     # They mark trials in a ranking that is made from the ledger; only a stop changes what runs.
     if not sweep.objective.sentinels.stop:
         del content["objective"]["sentinels"]
+    if prompts := _named_prompts(sweep):
+        content["prompts"] = prompts
     text = json.dumps([content, data_sha256], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _named_prompts(sweep: SweepFile) -> dict[str, str]:
+    """The texts of the user's prompts that the sweep names."""
+    names = {sweep.base.get(path) for path in _PROMPT_NAMES}
+    for path in _PROMPT_NAMES:
+        if isinstance(axis := sweep.space.get(path), GridAxis):
+            names |= set(axis.grid)
+    return {name: prompt.template for name, prompt in sweep.prompts.items() if name in names}

@@ -54,8 +54,12 @@ def _unique_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, what: str = "a sweep file") -> dict[str, Any]:
     """The mapping in a YAML file.
+
+    Args:
+        path: the file.
+        what: what it should be, for the messages.
 
     Raises:
         UserError: the file is missing, is not YAML, or holds something else than a mapping.
@@ -64,7 +68,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UserError(f"{path}: cannot be read ({reason}); give the path of a sweep file") from error
+        raise UserError(f"{path}: cannot be read ({reason}); give the path of {what}") from error
     try:
         content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -73,5 +77,5 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: a sweep file must be a mapping of settings, got {type(content).__name__}")
+        raise UserError(f"{path}: {what} must be a mapping, got {type(content).__name__}")
     return content

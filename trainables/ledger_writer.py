@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from common.ledger import LedgerRow, Split, write_part
 from common.music_schema import canonical_json
-from common.prompt_registry import prompt_hash
 from trainables.vibe_control import mismatched_similarities
 
 if TYPE_CHECKING:
@@ -38,10 +37,15 @@ class Completion(NamedTuple):
 class LedgerWriter:
     """Writes `ledger/<split>-<step>.parquet`; a step done again replaces its part."""
 
-    def __init__(self, spec: TrialSpec) -> None:
+    def __init__(self, spec: TrialSpec, prompt_hash: str = "") -> None:
+        """
+        Args:
+            spec: the trial.
+            prompt_hash: `PromptFormat.prompt_hash` of its policy; empty where no policy is asked.
+        """
         self._spec = spec
         self._folder = Path(spec.directory) / "ledger"
-        self._prompt_hash = prompt_hash(spec.config.system_prompt)
+        self._prompt_hash = prompt_hash
         self._rollouts: list[LedgerRow] = []
 
     def rows(

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from common.errors import UserError
 from common.training_config import BASE_MODELS, resolve_model
+from trainables.chat import end_of_turn_id
 from trainables.checksums import sync_files
 
 if TYPE_CHECKING:
@@ -74,7 +75,12 @@ def load_policy(name: str) -> Policy:
         ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Policy(model, tokenizer)
+    policy = Policy(model, tokenizer)
+    ends = sorted({*eos_token_ids(policy), end_of_turn_id(tokenizer)})
+    if len(ends) > 1:
+        # TRL and generation stop where the model says, and not every chat model's folder says it.
+        model.generation_config.eos_token_id = ends
+    return policy
 
 
 def eos_token_ids(policy: Policy) -> list[int]:

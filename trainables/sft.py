@@ -12,7 +12,7 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 
 from common.errors import TrialError, UserError
-from trainables.chat import PromptFormat
+from trainables.chat import PromptFormat, end_of_turn_id
 from trainables.data import data_path, load_responses, load_rows
 from trainables.grpo import check_packages, shared_arguments
 from trainables.noise import add_noise
@@ -80,11 +80,11 @@ def _dataset(
 
     Tokenized here and not by TRL, so that the prompt is token for token what GRPO and the evaluation ask.
     """
-    tokenizer = form.tokenizer
+    tokenizer, end = form.tokenizer, end_of_turn_id(form.tokenizer)
     examples = []
     for number, (row, response) in enumerate(zip(rows, responses, strict=True), start=1):
         prompt = form.token_ids(row.prompt)
-        answer = [*tokenizer(response, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        answer = [*tokenizer(response, add_special_tokens=False)["input_ids"], end]
         if not len(prompt) + len(answer) <= max_seq_length:
             raise UserError(
                 f"{path} row {number}: prompt and response must fit data.max_seq_length {max_seq_length}, "

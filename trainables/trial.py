@@ -89,7 +89,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     with memory_explained("loading the policy", "take a smaller base_model"):
         policy = load_policy(config.base_model)
     form = PromptFormat.of(policy.tokenizer, config.system_prompt)
-    ledger = LedgerWriter(spec)
+    ledger = LedgerWriter(spec, form.prompt_hash)
     start = first_does(lambda: take_up(Path(spec.directory), ledger))
     if notice := notice_of(start):
         seconds = time.perf_counter() - started

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from common.errors import UserError
+from search_spaces import register_prompts_file
 from vibesweep.options import existing_file, training_config
 
 __all__ = ["app"]
@@ -24,6 +25,12 @@ MaxSteps = Annotated[int | None, typer.Option(help="Optimizer steps instead of e
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.")]
 LoraRank = Annotated[int | None, typer.Option("--lora-r", help="LoRA rank.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the run.")]
+PromptsFile = Annotated[
+    Path | None, typer.Option(help="YAML file of your own prompts, or a folder of such files.")
+]
+PromptName = Annotated[
+    str | None, typer.Option("--prompt", help="Registered prompt that asks for the config.")
+]
 EvalData = Annotated[Path | None, typer.Option(help="Held-out vibes, JSONL; the embedded ones by default.")]
 EvalVibes = Annotated[int | None, typer.Option(min=1, help="Number of them; 24 by default.")]
 Advanced = Annotated[bool, typer.Option("--advanced", help="Allow presets and reward weights as flags.")]
@@ -45,9 +52,12 @@ def sft(
     lora_r: LoraRank = None,
     seed: Seed = None,
     config_file: ConfigFile = None,
+    prompts_file: PromptsFile = None,
+    prompt: PromptName = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Supervised fine-tuning on (vibe, payload) rows: a warm start for grpo."""
+    register_prompts_file(prompts_file)
     config = training_config(
         config_file,
         None,
@@ -58,6 +68,7 @@ def sft(
             "optimizer.learning_rate": learning_rate,
             "lora.r": lora_r,
             "seed": seed,
+            "prompts.config_generation": prompt,
         },
     )
     existing_file(data, "--data")
@@ -80,6 +91,8 @@ def grpo(
     lora_r: LoraRank = None,
     seed: Seed = None,
     config_file: ConfigFile = None,
+    prompts_file: PromptsFile = None,
+    prompt: PromptName = None,
     eval_data: EvalData = None,
     eval_vibes: EvalVibes = None,
     overwrite: Overwrite = False,
@@ -97,6 +110,7 @@ def grpo(
     }
     _refuse_unless_advanced(context, advanced)
     weights = "grpo.reward.weights"
+    register_prompts_file(prompts_file)
     config = training_config(
         config_file,
         ablation_preset,
@@ -108,6 +122,7 @@ def grpo(
             "grpo.beta": beta,
             "lora.r": lora_r,
             "seed": seed,
+            "prompts.config_generation": prompt,
             f"{weights}.format_weight": format_weight,
             f"{weights}.schema_weight": schema_weight,
             f"{weights}.audio_weight": audio_weight,

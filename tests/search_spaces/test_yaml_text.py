@@ -58,8 +58,8 @@ def test_anchors_and_merge_keys_still_work(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[1", r"line 2: expected ',' or '\]'"),
-        ("- 1\n- 2", r"must be a mapping of settings, got list"),
-        ("", r"must be a mapping of settings, got NoneType"),
+        ("- 1\n- 2", r"must be a mapping, got list"),
+        ("", r"must be a mapping, got NoneType"),
         ("a: !!python/object:os.system x", r"could not determine a constructor"),
     ],
 )

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 import cluster.sweep
+import trainables.single
+from common import prompt_registry
 from common.training_config import PROJECT_ROOT
 from vibesweep.cli import run
 from vibesweep.options import training_config
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from common.training_config import TrainingConfig
 
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -211,3 +215,26 @@ def test_a_sweep_at_the_end_of_its_budget_says_so_and_exits_with_3(
     assert run(["sweep", "run", str(file)]) == code
     said = "stopped at budget.trials 2: 2 trials were started; raise it in the sweep file and run that again"
     assert (said in capsys.readouterr().err) is (stopped_by is not None)
+
+
+def test_a_training_takes_a_prompt_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prompt_registry, "_REGISTRY", dict(prompt_registry._REGISTRY))
+    prompts = tmp_path / "prompts.yaml"
+    prompts.write_text("sung: {version: 1.0.0, description: '', template: Sing.}")
+    seen: list[TrainingConfig] = []
+    monkeypatch.setattr(trainables.single, "train_sft", lambda config, *_, **__: seen.append(config))
+    data = str(PROJECT_ROOT / "tiny/data/sft_sample.jsonl")
+    words = ["train", "sft", "--data", data, "--output", str(tmp_path / "o"), "--prompt", "sung"]
+    assert "got 'sung'; correct it, or name the file" in refusal(words, capsys)
+    assert run([*words, "--prompts-file", str(prompts)]) == 0
+    assert [(config.prompts.config_generation, config.system_prompt) for config in seen] == [
+        ("sung", "Sing.")
+    ]
+    capsys.readouterr()
+    prompts.write_text("sung: {version: 1.1.0, description: '', template: Sing!}")
+    line = refusal([*words, "--prompts-file", str(prompts)], capsys)
+    assert (
+        f"{prompts}: prompt 'sung' is registered as version 1.0.0, got another text as version 1.1.0" in line
+    )
