@@ -1,6 +1,6 @@
 """Does GRPO make the policy of an SFT adapter better? `train sft`, then `train grpo` on it with another rank.
 
-    python -m benchmarks.sft_then_grpo [--seeds 0,1,2] [--steps 40] [--folder FOLDER]
+    python -m benchmarks.sft_then_grpo [--seeds 0,1,2] [--steps 80] [--folder FOLDER]
 
 Runs the two commands once for each seed on the embedded tiny policy and data, and prints the held-out
 objective before and after GRPO, paired by seed and vibe, with the interval that the ranking would give.
@@ -23,7 +23,7 @@ from vibesweep.cli import run
 DATA = Path(__file__).parent.parent / "tiny" / "data"
 SFT_RANK, GRPO_RANK = 16, 8
 GRPO = {
-    "optimizer": {"learning_rate": 2e-3},
+    "optimizer": {"learning_rate": 3e-3},
     "batch": {"batch_size": 32},
     "grpo": {"num_generations": 8, "max_completion_length": 112, "beta": 0.01},
 }
@@ -75,7 +75,7 @@ def main() -> None:
     """Parses the arguments, trains and compares."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sft_then_grpo")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--folder", type=Path, help="where to keep the runs; a temporary one by default")
     args = parser.parse_args()
     seeds = [int(seed) for seed in args.seeds.split(",")]
