@@ -229,7 +229,8 @@ class SweepDisplay:
             if time.monotonic() - self._last_line >= _HEARTBEAT_S:
                 with self._guard:
                     running = ", ".join(f"{i} {r.steps}".removesuffix(" -") for i, r in self._listed())
-                    text = f"{self._name}: {', '.join(self._summary())} | {running or self._status}"
+                    parts = [", ".join(self._summary()), running or self._status]
+                    text = f"{self._name}: {' | '.join(filter(None, parts))}"
                 self._line(text)
 
     def _line(self, text: str) -> None:

@@ -59,6 +59,10 @@ def first_problem(error: ValidationError) -> str:
         message = "unknown key; remove it or correct its spelling"
     elif problem["type"] == "missing":
         message = "missing; add it"  # its input is the whole object around it
+    elif problem["type"] in ("model_type", "model_attributes_type"):
+        message = (
+            f"must be a group of settings, got {_SHORT.repr(problem['input'])}; leave it out for the defaults"
+        )
     elif "got" not in message:
         message = f"{message}, got {_SHORT.repr(problem['input'])}"
     return f"{path}: {message}" if path else message

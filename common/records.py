@@ -75,8 +75,8 @@ class ResultRecord(FrozenModel):
     """Share of the held-out completions that are whole contract-valid payloads."""
     audio_over_valid: float | None = None
     """Mean audio component of the renderable held-out completions."""
-    unscored_share: float = 0.0
-    """Of the completions of the last evaluation."""
+    unscored_share: float | None = None
+    """Of the completions of the last evaluation; None for a failed trial."""
     unscored_rollouts: int = 0
     """Rollouts of the whole trial that could not be scored; the ledger has each one's reason."""
     clap_gain: float | None = None

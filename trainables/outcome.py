@@ -74,6 +74,7 @@ def trial_result(
 def _as_result(stored: ResultRecord) -> TrialResult:
     assert stored.objective is not None
     assert stored.validity is not None
+    assert stored.unscored_share is not None
     return TrialResult(
         objective=stored.objective,
         validity=stored.validity,

@@ -274,6 +274,7 @@ def test_too_many_unscored_rollouts_fail_the_trial(
     stored = ResultRecord.read(Path(spec.directory))
     assert stored is not None
     assert stored.status == "failed"
+    assert stored.unscored_share is None
     assert stored.reason is not None
     assert "the pool is gone" in stored.reason
 
