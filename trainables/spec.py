@@ -54,6 +54,8 @@ class Progress(NamedTuple):
     """Wall-clock seconds since this process took up the trial."""
     objective_step: int | None = None
     """The step that `objective` was measured at."""
+    validation_loss: float | None = None
+    """Of SFT with a validation split, as measured at this step: nats per token of a row's response."""
 
 
 class TrialResult(NamedTuple):
