@@ -26,6 +26,7 @@ __all__ = [
     "EvaluationsRecord",
     "FallbacksRecord",
     "ResultRecord",
+    "SFTRecord",
     "StateRecord",
     "TimeRecord",
     "TrialRecord",
@@ -98,6 +99,31 @@ class ResultRecord(FrozenModel):
         """The record in a trial's folder; None while the trial has not ended."""
         path = directory / RESULT_FILE
         return cls.model_validate_json(path.read_text()) if path.is_file() else None
+
+
+class SFTRecord(FrozenModel):
+    """What a supervised fine-tuning was, beside the adapter that it left."""
+
+    FILE: ClassVar[str] = "sft.json"
+
+    config: TrainingConfig
+    num_rows: int
+    """Rows trained on."""
+    num_validation_rows: int
+    packing: bool
+    steps: int
+    """Optimizer steps."""
+    validation_losses: dict[int, float]
+    """Optimizer step to the mean over the validation rows of the nats per token of the response."""
+
+    def write(self, directory: Path) -> None:
+        """Write the file, atomically."""
+        write_text_atomically(directory / self.FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> SFTRecord:
+        """The record in an adapter's folder. Raises FileNotFoundError where there is none."""
+        return cls.model_validate_json((directory / cls.FILE).read_text())
 
 
 class StateRecord(FrozenModel):

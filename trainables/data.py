@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from common.objective import ObjectiveConfig
     from common.training_config import DataConfig
 
-__all__ = ["VibeRow", "data_path", "held_out_rows", "load_responses", "load_rows"]
+__all__ = ["VibeRow", "data_path", "held_out_rows", "load_responses", "load_rows", "split_rows"]
 
 _TINY = {"train": "vibes_train.jsonl", "held_out": "vibes_held_out.jsonl"}
 
@@ -67,6 +68,40 @@ def held_out_rows(rows: Sequence[VibeRow], objective: ObjectiveConfig, path: Pat
             "lower it or add held-out vibes"
         )
     return rows[: objective.num_vibes]
+
+
+def split_rows(rows: Sequence[VibeRow], share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Which rows are trained on, and which are held back to validate.
+
+    Rows of one reference stay together: a vibe in two spellings would otherwise be learned from and then
+    asked. Each reference has a draw of its own, so that a row more moves no other.
+
+    Args:
+        rows: of the training file.
+        share: of the rows to hold back, in [0, 1); at least this many are, where it is not 0.
+        seed: decides which.
+
+    Returns:
+        Both sets of indices, in the file's order.
+
+    Raises:
+        UserError: nothing would be left to train on.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(row.reference, []).append(index)
+    drawn = sorted(groups, key=lambda text: random.Random(f"validation {seed} {text}").random())
+    held: list[int] = []
+    for text in drawn:
+        if len(held) >= share * len(rows):
+            break
+        held += groups[text]
+    if len(held) == len(rows):
+        raise UserError(
+            f"the validation share must leave rows to train on, got {share:g} of {len(rows)} rows with "
+            f"{len(groups)} different references; lower it or add rows"
+        )
+    return sorted(set(range(len(rows))) - set(held)), sorted(held)
 
 
 def load_responses(path: Path, fields: DataConfig) -> list[str]:

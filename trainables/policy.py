@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 from peft import LoraConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import find_adapter_config_file
 
 from common.errors import UserError
 from common.training_config import BASE_MODELS, resolve_model
@@ -47,7 +49,7 @@ def load_policy(name: str) -> Policy:
     top starts at zero, whatever its rank, and the reference of its KL is the adapter's policy.
 
     Args:
-        name: a key of BASE_MODELS, a hub id, a model folder or an adapter folder.
+        name: a key of BASE_MODELS, a model folder or an adapter folder, or the hub id of either.
 
     Raises:
         UserError: there is no model under that name.
@@ -55,8 +57,9 @@ def load_policy(name: str) -> Policy:
     target = resolve_model(name, BASE_MODELS)
     folder = Path(target)
     is_local = folder.is_absolute()
-    if is_local and (folder / ADAPTER_FILE).is_file():
-        base = json.loads((folder / ADAPTER_FILE).read_text())["base_model_name_or_path"]
+    # transformers would load an adapter too, and leave it unmerged.
+    if adapter := find_adapter_config_file(target):
+        base = json.loads(Path(adapter).read_text())["base_model_name_or_path"]
         model, tokenizer = load_policy(base)
         return Policy(PeftModel.from_pretrained(model, target).merge_and_unload(), tokenizer)
     if is_local and not (folder / "config.json").is_file():
@@ -132,6 +135,8 @@ def restore_adapter(model: PeftModel, folder: Path) -> None:
 def save_adapter(model: PeftModel, folder: Path, base_model: str) -> None:
     """Write a trained adapter so that `load_policy(folder)` gives the trained policy.
 
+    Its configuration comes last, without which a folder is no adapter: one that was cut off does not load.
+
     Args:
         model: the model with the adapter.
         folder: where to write.
@@ -141,5 +146,11 @@ def save_adapter(model: PeftModel, folder: Path, base_model: str) -> None:
     name = base_model if base_model in BASE_MODELS else resolve_model(base_model, BASE_MODELS)
     model.peft_config["default"].base_model_name_or_path = name
     # PEFT would otherwise look the base up on the hub, to see whether its vocabulary has grown.
-    model.save_pretrained(folder, save_embedding_layers=False)
-    sync_files(folder)  # result.json will say that it is there
+    unfinished = folder / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.save_pretrained(unfinished, save_embedding_layers=False)
+    (folder / ADAPTER_FILE).unlink(missing_ok=True)
+    for path in sorted(unfinished.iterdir(), key=lambda path: path.name == ADAPTER_FILE):
+        path.replace(folder / path.name)
+    unfinished.rmdir()
+    sync_files(folder)  # the run's record will say that it is there

@@ -5,85 +5,162 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trl
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 
 from common.errors import TrialError, UserError
+from common.records import SFTRecord
 from trainables.chat import PromptFormat, end_of_turn_id
-from trainables.data import data_path, load_responses, load_rows
+from trainables.data import data_path, load_responses, load_rows, split_rows
 from trainables.grpo import check_packages, shared_arguments
+from trainables.guards import GuardedTrainer, check_finite, memory_explained
 from trainables.noise import add_noise
 from trainables.policy import load_policy, lora_config, save_adapter
 from trainables.process import trial_process
 from trainables.spec import Progress, Report
+from trainables.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.training_config import TrainingConfig
-    from trainables.data import VibeRow
 
-__all__ = ["run_sft"]
+__all__ = ["VibeSFTTrainer", "run_sft"]
 
 
-def run_sft(config: TrainingConfig, train_data: str, output: str, report: Report) -> Path:
+def run_sft(
+    config: TrainingConfig,
+    train_data: str,
+    output: str,
+    report: Report,
+    *,
+    validation_share: float = 0.0,
+    packing: bool = False,
+) -> Path:
     """Train a LoRA on the responses of a JSONL file; the loss is over the response alone.
 
+    The adapter appears in its folder when it is whole; a run that was cut off leaves none, and starts anew.
+
     Args:
-        config: `data.response_field` names the payload; noise applies to the prompts as in GRPO.
+        config: `data.response_field` names the payload; noise applies to the prompts as in GRPO, in both
+            splits. `logging.eval_steps` says how often the validation loss is measured beside the start and
+            the end. `logging.save_strategy` is GRPO's.
         train_data: a JSONL file.
         output: the adapter's folder; `base_model` takes it.
-        report: told about every log entry.
+        report: told about every log entry and every validation loss.
+        validation_share: of the rows to hold back, in [0, 1). By default a file is trained on as it is.
+        packing: fill sequences of `data.max_seq_length` with several rows. Rows do not attend to each
+            other, so the loss of a row stays what it was; a step takes more of them. Off by default,
+            because the number of rows in a step then depends on their lengths.
 
     Returns:
-        The adapter's folder.
+        The adapter's folder, which also has an SFTRecord.
 
     Raises:
         UserError: data, model or settings that cannot work.
-        TrialError: the loss is not finite.
+        TrialError: a loss, a gradient or the weights are not finite, memory or time is out.
     """
+    limit = TimeLimit(config.infra)
     with trial_process(config):
         check_packages(config)
         path = data_path(train_data, "train")
-        rows = add_noise(load_rows(path, config.data), config.noise, config.seed)
-        responses = load_responses(path, config.data)
-        policy = load_policy(config.base_model)
+        splits = _splits(config, path, validation_share)
+        with memory_explained("loading the policy", "take a smaller base_model"):
+            policy = load_policy(config.base_model)
         form = PromptFormat.of(policy.tokenizer, config.system_prompt)
-        folder = Path(output)
-        trainer = trl.SFTTrainer(
+        longest = config.data.max_seq_length
+        train, validation = (_dataset(pairs, form, longest, path) for pairs in splits)
+        if packing:
+            train = trl.pack_dataset(train, longest, "bfd")
+        watch = _Watch(report)
+        trainer = VibeSFTTrainer(
             model=policy.model,
-            args=trl.SFTConfig(
-                **shared_arguments(config, folder),
-                max_length=None,
-                packing=False,
-                save_strategy="no",
-                dataset_kwargs={"skip_prepare_dataset": True},
-            ),
-            train_dataset=_dataset(rows, responses, form, config.data.max_seq_length, path),
+            args=_arguments(config, Path(output), validates=bool(splits.validation), packing=packing),
+            train_dataset=train,
+            eval_dataset=validation if splits.validation else None,
             processing_class=policy.tokenizer,
             peft_config=lora_config(policy.model, config.lora),
-            callbacks=[_Watch(report)],
+            callbacks=[watch],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
-        save_adapter(trainer.model, folder, config.base_model)
-    return folder
+        with limit.of_passes(policy.model):
+            if splits.validation:
+                trainer.evaluate()
+            trainer.train()
+            steps = trainer.state.global_step
+            if splits.validation and steps not in watch.validation_losses:
+                trainer.evaluate()
+        SFTRecord(
+            config=config,
+            num_rows=len(splits.train),
+            num_validation_rows=len(splits.validation),
+            packing=packing,
+            steps=steps,
+            validation_losses=watch.validation_losses,
+        ).write(Path(output))
+        save_adapter(trainer.model, Path(output), config.base_model)
+    return Path(output)
 
 
-def _dataset(
-    rows: Sequence[VibeRow], responses: Sequence[str], form: PromptFormat, max_seq_length: int, path: Path
-) -> Dataset:
+class _Pair(NamedTuple):
+    """A prompt and the response to it."""
+
+    number: int
+    """Of the row in its file, from 1."""
+    prompt: str
+    response: str
+
+
+class _Splits(NamedTuple):
+    train: list[_Pair]
+    validation: list[_Pair]
+
+
+def _splits(config: TrainingConfig, path: Path, validation_share: float) -> _Splits:
+    """The rows of a file with their noise, which each split has its share of."""
+    rows, responses = load_rows(path, config.data), load_responses(path, config.data)
+    if not 0 <= validation_share < 1:
+        raise UserError(f"the validation share must be >= 0 and < 1, got {validation_share:g}")
+    splits = []
+    for indices in split_rows(rows, validation_share, config.seed):
+        noisy = add_noise([rows[index] for index in indices], config.noise, config.seed)
+        splits.append(
+            [
+                _Pair(index + 1, row.prompt, responses[index])
+                for index, row in zip(indices, noisy, strict=True)
+            ]
+        )
+    return _Splits(*splits)
+
+
+def _arguments(config: TrainingConfig, folder: Path, *, validates: bool, packing: bool) -> trl.SFTConfig:
+    every = config.logging.eval_steps
+    return trl.SFTConfig(
+        **shared_arguments(config, folder),
+        max_length=config.data.max_seq_length if packing else None,
+        packing=packing,
+        save_strategy="no",
+        eval_strategy="steps" if validates and every else "no",
+        eval_steps=every or None,
+        # A row by itself: the loss of a batch weighs its rows by their lengths.
+        per_device_eval_batch_size=1,
+        prediction_loss_only=True,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+
+
+def _dataset(pairs: Sequence[_Pair], form: PromptFormat, max_seq_length: int, path: Path) -> Dataset:
     """Token ids and labels; the prompt's labels are -100, which the loss leaves out.
 
     Tokenized here and not by TRL, so that the prompt is token for token what GRPO and the evaluation ask.
     """
     tokenizer, end = form.tokenizer, end_of_turn_id(form.tokenizer)
     examples = []
-    for number, (row, response) in enumerate(zip(rows, responses, strict=True), start=1):
-        prompt = form.token_ids(row.prompt)
+    for number, vibe, response in pairs:
+        prompt = form.token_ids(vibe)
         answer = [*tokenizer(response, add_special_tokens=False)["input_ids"], end]
         if not len(prompt) + len(answer) <= max_seq_length:
             raise UserError(
@@ -94,15 +171,34 @@ def _dataset(
     return Dataset.from_list(examples)
 
 
+class VibeSFTTrainer(GuardedTrainer, trl.SFTTrainer):  # type: ignore[misc]  # TRL has no types
+    """TRL's trainer with the guards of a trial."""
+
+
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
-    """Reports progress, and ends a run whose loss is lost."""
+    """Reports progress and keeps the validation losses."""
 
     def __init__(self, report: Report) -> None:
+        self.validation_losses: dict[int, float] = {}
         self._report = report
         self._started = time.perf_counter()
 
+    def on_step_end(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
+        check_finite(model, state.global_step)
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        if not math.isfinite(logs.get("loss", 0.0)):
-            raise TrialError(f"step {state.global_step}: the loss is {logs['loss']}; lower the learning rate")
+        if "eval_loss" not in logs:  # which on_evaluate tells
+            self._tell(state, None)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **_: Any) -> None:
+        loss = metrics["eval_loss"]
+        if not math.isfinite(loss):
+            raise TrialError(f"step {state.global_step}: the validation loss is {loss}; see to the rows")
+        self.validation_losses[state.global_step] = loss
+        self._tell(state, loss)
+
+    def _tell(self, state: Any, validation_loss: float | None) -> None:
         seconds = time.perf_counter() - self._started
-        self._report(Progress(state.global_step, state.max_steps, None, None, seconds))
+        self._report(
+            Progress(state.global_step, state.max_steps, None, None, seconds, validation_loss=validation_loss)
+        )

@@ -5,17 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from common.errors import UserError
 from common.objective import ObjectiveConfig
-from common.records import TRIAL_FILE, TrialRecord
+from common.records import TRIAL_FILE, ResultRecord, SFTRecord, TimeRecord, TrialRecord
 from common.training_config import BASE_MODELS, resolve_model
 from rewards import Scorer, audio_backend
 from search_spaces import config_hash
 from trainables.data import data_path, load_rows
 from trainables.sft import run_sft
 from trainables.spec import TrialSpec
+from trainables.time_limit import ended_by_force
 from trainables.trial import run_trial
 
 if TYPE_CHECKING:
@@ -32,14 +33,34 @@ NUM_VIBES: Final = 24
 outlast the training."""
 
 
-def train_sft(config: TrainingConfig, data: Path, output: Path, *, overwrite: bool) -> Path:
-    """Fine-tune on (vibe, payload) rows and write the adapter to `output`.
+def train_sft(
+    config: TrainingConfig,
+    data: Path,
+    output: Path,
+    *,
+    validation_share: float = 0.0,
+    packing: bool = False,
+    overwrite: bool,
+) -> SFTRecord:
+    """Fine-tune on (vibe, payload) rows and write the adapter to `output`. This process is the run's own.
 
     Raises:
         UserError: bad rows, a model that is not there, or an output that holds something else.
+        TrialError: the run ended without a usable adapter.
     """
-    with _claimed(output, config, overwrite=overwrite, goes_on=False):
-        return run_sft(config, str(data), str(output), _print_progress)
+    with (
+        _claimed(output, config, overwrite=overwrite, goes_on=False),
+        ended_by_force(config.infra, output),
+    ):
+        adapter = run_sft(
+            config,
+            str(data),
+            str(output),
+            _print_progress,
+            validation_share=validation_share,
+            packing=packing,
+        )
+        return SFTRecord.read(adapter)
 
 
 def train_grpo(
@@ -53,7 +74,8 @@ def train_grpo(
 ) -> TrialResult:
     """Train with GRPO; the adapter, the ledger, the checkpoints and TensorBoard's files go to `output`.
 
-    The same command again goes on from the last checkpoint, or returns the result that is there.
+    The same command again goes on from the last checkpoint, or returns the result that is there; after a
+    failure it has the whole time limit again. This process is the run's own.
 
     Raises:
         UserError: bad rows, a model that is not there, or an output that holds something else.
@@ -80,8 +102,16 @@ def train_grpo(
         directory=str(output),
         tensorboard=str(output / "tensorboard"),
     )
-    same = (output / TRIAL_FILE).is_file() and TrialRecord.read(output).config == config
-    with _claimed(output, config, overwrite=overwrite, goes_on=same):
+    same = (output / TRIAL_FILE).is_file() and _without_infra(TrialRecord.read(output).config) == (
+        _without_infra(config)
+    )
+    ended = ResultRecord.read(output) if same else None
+    if ended is not None and ended.status == "failed":
+        (output / TimeRecord.FILE).unlink(missing_ok=True)
+    with (
+        _claimed(output, config, overwrite=overwrite, goes_on=same),
+        ended_by_force(config.infra, output),
+    ):
         evaluation = audio_backend("clap", reward.clap, None)
         is_clap = reward.reward_type == "clap"
         training = (
@@ -90,6 +120,11 @@ def train_grpo(
             else audio_backend(reward.reward_type, reward.clap, reward.custom_scorer_path)
         )
         return run_trial(spec, Scorer(training), Scorer(evaluation), _print_progress)
+
+
+def _without_infra(config: TrainingConfig) -> dict[str, Any]:
+    """What decides where a run ends: its time limit may be raised."""
+    return config.model_dump(exclude={"infra"})
 
 
 @contextmanager
@@ -130,4 +165,6 @@ def _print_progress(progress: Progress) -> None:
         parts.append(f"held-out objective {progress.objective:.3f}")
     if progress.notice is not None:
         parts.append(progress.notice)
+    if progress.validation_loss is not None:
+        parts.append(f"validation loss {progress.validation_loss:.3f}")
     print("  ".join([*parts, f"{progress.seconds:.0f} s"]), file=sys.stderr)

@@ -56,6 +56,8 @@ class Progress(NamedTuple):
     """The step that `objective` was measured at."""
     notice: str | None = None
     """A line that the user should see, such as that a damaged checkpoint was passed over; told once."""
+    validation_loss: float | None = None
+    """Of SFT with a validation split, as measured at this step: nats per token of a row's response."""
 
 
 class TrialResult(NamedTuple):

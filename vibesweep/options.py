@@ -70,7 +70,10 @@ def training_config(
     if ablation_preset is not None:
         difference = config_difference(preset(ablation_preset), TrainingConfig())
         config = apply_overrides(config, flatten(difference))
-    return apply_overrides(config, {path: value for path, value in flags.items() if value is not None})
+    given = {path: value for path, value in flags.items() if value is not None}
+    if "epochs" in given and "max_steps" not in given:
+        given["max_steps"] = None  # a file's would win over the flag
+    return apply_overrides(config, given)
 
 
 def with_seeds(sweep: SweepFile, seeds: str | None) -> SweepFile:

@@ -31,6 +31,10 @@ PromptsFile = Annotated[
 PromptName = Annotated[
     str | None, typer.Option("--prompt", help="Registered prompt that asks for the config.")
 ]
+ValidationShare = Annotated[
+    float, typer.Option(help="Share of the rows to hold back, whose loss is told.", min=0, max=0.9)
+]
+Packing = Annotated[bool, typer.Option("--packing", help="Fill sequences of data.max_seq_length with rows.")]
 EvalData = Annotated[Path | None, typer.Option(help="Held-out vibes, JSONL; the embedded ones by default.")]
 EvalVibes = Annotated[int | None, typer.Option(min=1, help="Number of them; 24 by default.")]
 Advanced = Annotated[bool, typer.Option("--advanced", help="Allow presets and reward weights as flags.")]
@@ -54,6 +58,8 @@ def sft(
     config_file: ConfigFile = None,
     prompts_file: PromptsFile = None,
     prompt: PromptName = None,
+    validation_share: ValidationShare = 0.0,
+    packing: Packing = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Supervised fine-tuning on (vibe, payload) rows: a warm start for grpo."""
@@ -74,8 +80,15 @@ def sft(
     existing_file(data, "--data")
     from trainables.single import train_sft  # noqa: PLC0415 - imports torch, transformers and trl
 
-    adapter = train_sft(config, data, output, overwrite=overwrite)
-    print(f"adapter: {adapter}")
+    record = train_sft(
+        config, data, output, validation_share=validation_share, packing=packing, overwrite=overwrite
+    )
+    print(f"adapter: {output}")
+    if losses := record.validation_losses:
+        print(
+            f"validation loss: {losses[record.steps]:.4f} nats per token, {losses[0]:.4f} before "
+            f"({record.num_validation_rows} rows held back, {record.num_rows} trained on)"
+        )
 
 
 @app.command()

@@ -10,7 +10,7 @@ import pytest
 from common.errors import UserError
 from common.objective import ObjectiveConfig
 from common.training_config import PROJECT_ROOT, DataConfig
-from trainables.data import data_path, held_out_rows, load_responses, load_rows
+from trainables.data import VibeRow, data_path, held_out_rows, load_responses, load_rows, split_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,3 +112,28 @@ def test_the_first_num_vibes_rows_are_held_out_and_all_without_it(tmp_path: Path
     assert held_out_rows(rows, ObjectiveConfig(), path) == rows
     with pytest.raises(UserError, match=r"num_vibes must be <= the rows of .*got 4 > 3"):
         held_out_rows(rows, ObjectiveConfig(num_vibes=4), path)
+
+
+def row(text: str, number: int = 0) -> VibeRow:
+    return VibeRow(f"{text}{number}", f"{text} {number}", text)
+
+
+def test_spellings_of_one_vibe_are_on_one_side_of_a_split() -> None:
+    rows = [row(text, number) for number in range(2) for text in "abcde"]
+    for seed in range(20):
+        train, held = split_rows(rows, 0.3, seed)
+        # 3 of 10 rows are asked for, and vibes come in twos.
+        assert (len(train), len(held)) == (6, 4)
+        assert sorted(train + held) == list(range(10))
+        assert not {rows[index].reference for index in train} & {rows[index].reference for index in held}
+    assert len({tuple(split_rows(rows, 0.3, seed)[1]) for seed in range(20)}) > 5
+
+
+def test_a_row_more_moves_no_other_across_the_split() -> None:
+    rows = [row(text) for text in "abcdefghijklmnopqrst"]
+    _, held = split_rows(rows, 0.25, 7)
+    _, later = split_rows([*rows, row("u")], 5 / 21, 7)
+    assert len(held) == len(later) == 5
+    assert len({*held} & {*later}) >= 4
+    assert split_rows(rows, 0.0, 7) == (list(range(20)), [])
+    assert len(split_rows(rows, 1e-9, 7)[1]) == 1

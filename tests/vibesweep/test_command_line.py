@@ -45,6 +45,14 @@ def test_flags_go_before_the_preset_before_the_file_before_the_defaults(tmp_path
     assert config.batch.batch_size == 16  # default
 
 
+def test_the_flag_for_epochs_goes_before_the_files_steps(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps({"max_steps": 9}))
+    assert training_config(file, None, {"epochs": 2}).max_steps is None
+    assert training_config(file, None, {"epochs": 2, "max_steps": 4}).max_steps == 4
+    assert training_config(file, None, {"epochs": None}).max_steps == 9
+
+
 @pytest.mark.parametrize(
     "flag",
     [
