@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,14 @@ from trainables.noise import add_noise
 from trainables.policy import load_policy, lora_config, save_adapter
 from trainables.process import trial_process
 from trainables.spec import Progress, Report
+from trainables.wandb_run import wandb_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.training_config import TrainingConfig
     from trainables.data import VibeRow
+    from trainables.wandb_run import WandbRun
 
 __all__ = ["run_sft"]
 
@@ -45,14 +48,15 @@ def run_sft(config: TrainingConfig, train_data: str, output: str, report: Report
         UserError: data, model or settings that cannot work.
         TrialError: the loss is not finite.
     """
-    with trial_process(config):
+    folder = Path(output)
+    with trial_process(config), ExitStack() as stack:
         check_packages(config)
         path = data_path(train_data, "train")
         rows = add_noise(load_rows(path, config.data), config.noise, config.seed)
         responses = load_responses(path, config.data)
         policy = load_policy(config.base_model)
         form = PromptFormat.of(policy.tokenizer, config.system_prompt)
-        folder = Path(output)
+        run = stack.enter_context(wandb_run(config, name=folder.name, group=None, folder=folder))
         trainer = trl.SFTTrainer(
             model=policy.model,
             args=trl.SFTConfig(
@@ -65,7 +69,7 @@ def run_sft(config: TrainingConfig, train_data: str, output: str, report: Report
             train_dataset=_dataset(rows, responses, form, config.data.max_seq_length, path),
             processing_class=policy.tokenizer,
             peft_config=lora_config(policy.model, config.lora),
-            callbacks=[_Watch(report)],
+            callbacks=[_Watch(report, run)],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -97,12 +101,16 @@ def _dataset(
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Reports progress, and ends a run whose loss is lost."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, run: WandbRun | None) -> None:
         self._report = report
+        self._run = run
         self._started = time.perf_counter()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         if not math.isfinite(logs.get("loss", 0.0)):
             raise TrialError(f"step {state.global_step}: the loss is {logs['loss']}; lower the learning rate")
+        if self._run:
+            numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
+            self._run.add_scalars(state.global_step, {f"train/{name}": x for name, x in numbers.items()})
         seconds = time.perf_counter() - self._started
         self._report(Progress(state.global_step, state.max_steps, None, None, seconds))

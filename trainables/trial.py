@@ -30,12 +30,15 @@ from trainables.outcome import recorded, trial_result
 from trainables.policy import Policy, load_policy, lora_config, restore_adapter, save_adapter
 from trainables.process import trial_process
 from trainables.rewards_trl import RewardBatch, reward_functions
+from trainables.shown import shown_completions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
+from trainables.wandb_run import wandb_run
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from common.training_config import LoggingConfig
     from rewards.scorer import Scorer
     from trainables.evaluation import Evaluation
 
@@ -86,13 +89,16 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     held_out = HeldOut(vibes, spec.objective, evaluation_scorer, form, ledger)
     unscored_rollouts = 0
     with ExitStack() as stack:
+        run = stack.enter_context(
+            wandb_run(config, name=spec.trial_id, group=spec.sweep, folder=Path(spec.directory))
+        )
         curves = stack.enter_context(
-            TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step)
+            TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step, wandb_run=run)
         )
         watch = _Watch(
             held_out,
             steps=steps,
-            eval_steps=config.logging.eval_steps,
+            logging=config.logging,
             curves=curves,
             report=report,
             started=started,
@@ -164,13 +170,13 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         held_out: HeldOut,
         *,
         steps: int,
-        eval_steps: int,
+        logging: LoggingConfig,
         curves: TrialCurves,
         report: Report,
         started: float,
     ) -> None:
         self._steps = steps
-        self._eval_steps = eval_steps
+        self._logging = logging
         self._held_out = held_out
         self._curves = curves
         self._report = report
@@ -185,12 +191,18 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._objective = evaluation.objective
         self._objective_step = step
         self._curves.add_evaluation(step, evaluation)
+        self._show(step)
         self._tell(step)
         if step > 0 and evaluation.infeasible and self._held_out.objective.sentinels.stop:
             raise TrialError(
                 f"step {step}: stopped by objective.sentinels, because {'; '.join(evaluation.infeasible)}"
             )
         return evaluation
+
+    def _show(self, step: int) -> None:
+        held_out = self._held_out
+        rows = held_out.ledger.held_out(step)
+        self._curves.add_completions(step, shown_completions(rows, self._logging, held_out.objective.scorer))
 
     def on_step_end(
         self, args: Any, state: Any, control: Any, *, model: Any, processing_class: Any, **_: Any
@@ -210,7 +222,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 
     def is_due(self, step: int) -> bool:
         """Whether the policy is evaluated at this step while it trains."""
-        return bool(self._eval_steps) and 0 < step < self._steps and step % self._eval_steps == 0
+        every = self._logging.eval_steps
+        return bool(every) and 0 < step < self._steps and step % every == 0
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         # Without a rollout in the logged steps there is no new reward.
