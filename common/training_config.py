@@ -110,7 +110,8 @@ class GRPOConfig(FrozenModel):
     num_generations: Annotated[int, Field(ge=2)] = 4
     """Completions per prompt (group size); a group of one has zero advantage."""
     beta: NonNegative = 0.04
-    """Coefficient of the KL divergence (k3 estimator, nats) from the reference policy."""
+    """Coefficient of the KL divergence from the reference policy: nats, k3 estimator, times the ratio to the
+    policy that wrote the rollouts."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Sampling temperature of the rollouts."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -175,7 +176,11 @@ class LoggingConfig(FrozenModel):
     """Optimizer steps between checkpoints, rounded up to the end of a generation cycle."""
     eval_steps: Annotated[int, Field(ge=0)] = 0
     """Optimizer steps between held-out evaluations; 0 evaluates at the start and at the end."""
-    wandb_project: str | None = None
+    text_samples: Annotated[int, Field(ge=0)] = 4
+    """Completions of each held-out evaluation that TensorBoard shows as text, of the same vibes each time."""
+    audio_clips: Annotated[int, Field(ge=0)] = 2
+    """Of these completions, how many it plays: 441 kB and about 50 ms of a core each, at every evaluation."""
+    wandb_project: Annotated[str, Field(min_length=1)] | None = None
     """Weights & Biases project; none by default."""
 
 

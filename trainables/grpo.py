@@ -64,8 +64,7 @@ def shared_arguments(config: TrainingConfig, folder: Path) -> dict[str, Any]:
         "logging_steps": logging.logging_steps,
         # The trainer would otherwise replace a NaN loss by the mean of the others.
         "logging_nan_inf_filter": False,
-        "report_to": "none" if logging.wandb_project is None else ["wandb"],
-        "project": logging.wandb_project or "vibesweep",
+        "report_to": "none",  # TensorBoard and W&B are written by us, with the held-out evaluations
         "disable_tqdm": True,
         "use_cpu": on_cpu,
         "bf16": not on_cpu,
@@ -143,7 +142,7 @@ def check_packages(config: TrainingConfig) -> None:
     if config.logging.wandb_project is not None and not find_spec("wandb"):
         raise UserError(
             f"logging.wandb_project must be left out here, got {config.logging.wandb_project!r}; it needs "
-            "the wandb package: pip install wandb"
+            "the wandb package: pip install 'vibesweep[wandb]'"
         )
 
 

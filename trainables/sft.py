@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,11 +23,13 @@ from trainables.policy import load_policy, lora_config, save_adapter
 from trainables.process import trial_process
 from trainables.spec import Progress, Report
 from trainables.time_limit import TimeLimit
+from trainables.wandb_run import wandb_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.training_config import TrainingConfig
+    from trainables.wandb_run import WandbRun
 
 __all__ = ["VibeSFTTrainer", "run_sft"]
 
@@ -63,8 +66,8 @@ def run_sft(
         UserError: data, model or settings that cannot work.
         TrialError: a loss, a gradient or the weights are not finite, memory or time is out.
     """
-    limit = TimeLimit(config.infra)
-    with trial_process(config):
+    limit, folder = TimeLimit(config.infra), Path(output)
+    with trial_process(config), ExitStack() as stack:
         check_packages(config)
         path = data_path(train_data, "train")
         splits = _splits(config, path, validation_share)
@@ -75,10 +78,11 @@ def run_sft(
         train, validation = (_dataset(pairs, form, longest, path) for pairs in splits)
         if packing:
             train = trl.pack_dataset(train, longest, "bfd")
-        watch = _Watch(report)
+        run = stack.enter_context(wandb_run(config, name=folder.name, group=None, folder=folder))
+        watch = _Watch(report, run)
         trainer = VibeSFTTrainer(
             model=policy.model,
-            args=_arguments(config, Path(output), validates=bool(splits.validation), packing=packing),
+            args=_arguments(config, folder, validates=bool(splits.validation), packing=packing),
             train_dataset=train,
             eval_dataset=validation if splits.validation else None,
             processing_class=policy.tokenizer,
@@ -100,9 +104,9 @@ def run_sft(
             packing=packing,
             steps=steps,
             validation_losses=watch.validation_losses,
-        ).write(Path(output))
-        save_adapter(trainer.model, Path(output), config.base_model)
-    return Path(output)
+        ).write(folder)
+        save_adapter(trainer.model, folder, config.base_model)
+    return folder
 
 
 class _Pair(NamedTuple):
@@ -178,9 +182,10 @@ class VibeSFTTrainer(GuardedTrainer, trl.SFTTrainer):  # type: ignore[misc]  # T
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
     """Reports progress and keeps the validation losses."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, run: WandbRun | None) -> None:
         self.validation_losses: dict[int, float] = {}
         self._report = report
+        self._run = run
         self._started = time.perf_counter()
 
     def on_step_end(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
@@ -189,6 +194,9 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         if "eval_loss" not in logs:  # which on_evaluate tells
             self._tell(state, None)
+        if self._run:
+            numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
+            self._run.add_scalars(state.global_step, {f"train/{name}": x for name, x in numbers.items()})
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **_: Any) -> None:
         loss = metrics["eval_loss"]

@@ -1,4 +1,4 @@
-"""TensorBoard: curves of training and of the held-out objective, and a row of the HParams table."""
+"""TensorBoard: curves, completions as text and sound, and a row of the HParams table; W&B gets them too."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from torch.utils.tensorboard.summary import hparams
 
 from common.reward_config import COMPONENTS
 from common.training_config import flatten
+from trainables.shown import CLIP_RATE
 from trainables.step_metrics import FLAT_GROUPS, PHASES, TOKENS_PER_S, seconds_of, variance_share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from common.training_config import TrainingConfig
     from trainables.evaluation import Evaluation
+    from trainables.shown import Shown
+    from trainables.wandb_run import WandbRun
 
 __all__ = ["TrialCurves"]
 
@@ -48,7 +51,21 @@ the tokens whose ratio the loss clips, the cut-off share that of the completions
 class TrialCurves:
     """Writes one trial's events. The HParams row is there from the start, with every constant."""
 
-    def __init__(self, folder: str, config: TrainingConfig, *, resumed_at: int | None) -> None:
+    def __init__(
+        self,
+        folder: str,
+        config: TrainingConfig,
+        *,
+        resumed_at: int | None,
+        wandb_run: WandbRun | None = None,
+    ) -> None:
+        """
+        Args:
+            folder: of the trial's events.
+            config: the trial's configuration.
+            resumed_at: the step that it goes on from; None from the start.
+            wandb_run: gets the same numbers, texts and clips under the same names.
+        """
         # Steps after the checkpoint are done again: TensorBoard forgets their first time.
         purge = None if resumed_at is None else resumed_at + 1
         self._writer = SummaryWriter(folder, purge_step=purge)
@@ -56,6 +73,7 @@ class TrialCurves:
         for summary in (start, constants):
             self._writer.file_writer.add_summary(summary)
         self._depth = config.off_policy_depth
+        self._wandb_run = wandb_run
         self._writer.flush()
 
     def __enter__(self) -> TrialCurves:
@@ -70,12 +88,11 @@ class TrialCurves:
 
     def add_training(self, step: int, logs: Mapping[str, Any]) -> None:
         """One log entry of the trainer."""
-        for name, tag in _TAGS.items():
-            if logs.get(name) is not None:
-                self._writer.add_scalar(tag, logs[name], step)
+        curves = {tag: logs[name] for name, tag in _TAGS.items() if logs.get(name) is not None}
         if "learning_rate" in logs:  # not the summary at the end
             # A flat line, so that curves of trials with different depths are not compared unawares.
-            self._writer.add_scalar("train/off_policy_depth", self._depth, step)
+            curves["train/off_policy_depth"] = self._depth
+        self._add(step, curves)
 
     def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
         """One held-out evaluation: the objective and its parts, and the sentinels."""
@@ -93,10 +110,26 @@ class TrialCurves:
         curves |= {f"entropy/{name}": value for name, value in sentinels.field_entropy.items()}
         curves["sentinels/mean_entropy"] = sentinels.mean_entropy
         curves["sentinels/infeasible"] = float(bool(evaluation.infeasible))
-        for tag, value in curves.items():
-            if value is not None:
-                self._writer.add_scalar(tag, value, step)
+        self._add(step, {tag: value for tag, value in curves.items() if value is not None})
         self._writer.flush()
+
+    def add_completions(self, step: int, shown: Sequence[Shown]) -> None:
+        """Completions of one evaluation, as text and, where they have a clip, as sound."""
+        for one in shown:
+            # Indented, Markdown shows a text as it is, whatever is in it.
+            text = "".join(f"    {line}\n" for line in one.row.completion.split("\n"))
+            self._writer.add_text(f"completion/{one.place}", f"{one.summary}\n\n{text}", step)
+            if one.clip is not None:
+                self._writer.add_audio(f"clip/{one.place}", one.clip, step, sample_rate=CLIP_RATE)
+        if self._wandb_run:
+            self._wandb_run.add_completions(step, shown)
+        self._writer.flush()
+
+    def _add(self, step: int, curves: Mapping[str, float]) -> None:
+        for tag, value in curves.items():
+            self._writer.add_scalar(tag, value, step)
+        if self._wandb_run:
+            self._wandb_run.add_scalars(step, curves)
 
 
 def _constants(config: TrainingConfig) -> dict[str, bool | int | float | str]:

@@ -32,14 +32,17 @@ from trainables.policy import Policy, load_policy, lora_config, restore_adapter,
 from trainables.process import trial_process
 from trainables.resumption import notice_of, take_up
 from trainables.rewards_trl import RewardBatch, reward_functions
+from trainables.shown import shown_completions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
 from trainables.time_limit import TimeLimit
+from trainables.wandb_run import wandb_run
 from trainables.workers import first_does, is_first
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from common.training_config import LoggingConfig
     from rewards.scorer import Scorer
     from trainables.checkpoints import Start
     from trainables.evaluation import Evaluation
@@ -100,11 +103,15 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
         stack.enter_context(limit.of_passes(policy.model))
         curves = None
         if is_first():
-            curves = stack.enter_context(TrialCurves(spec.tensorboard, config, resumed_at=start.step))
+            folder = Path(spec.directory)
+            run = stack.enter_context(wandb_run(config, name=spec.trial_id, group=spec.sweep, folder=folder))
+            curves = stack.enter_context(
+                TrialCurves(spec.tensorboard, config, resumed_at=start.step, wandb_run=run)
+            )
         watch = _Watch(
             held_out,
             steps=steps,
-            eval_steps=config.logging.eval_steps,
+            logging=config.logging,
             curves=curves,
             report=report,
             started=started,
@@ -189,13 +196,13 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         held_out: HeldOut,
         *,
         steps: int,
-        eval_steps: int,
+        logging: LoggingConfig,
         curves: TrialCurves | None,
         report: Report,
         started: float,
     ) -> None:
         self._steps = steps
-        self._eval_steps = eval_steps
+        self._logging = logging
         self._held_out = held_out
         self._curves = curves
         self._report = report
@@ -211,6 +218,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._objective_step = step
         if self._curves:
             self._curves.add_evaluation(step, evaluation)
+            scorer, rows = self._held_out.objective.scorer, self._held_out.ledger.held_out(step)
+            self._curves.add_completions(step, shown_completions(rows, self._logging, scorer))
         self._tell(step)
         if step > 0 and evaluation.infeasible and self._held_out.objective.sentinels.stop:
             raise TrialError(
@@ -236,7 +245,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
 
     def is_due(self, step: int) -> bool:
         """Whether the policy is evaluated at this step while it trains."""
-        return bool(self._eval_steps) and 0 < step < self._steps and step % self._eval_steps == 0
+        every = self._logging.eval_steps
+        return bool(every) and 0 < step < self._steps and step % every == 0
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         # Without a rollout in the logged steps there is no new reward.

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from common.errors import UserError
 from common.training_config import TrainingConfig, apply_overrides
+from trainables import grpo
 from trainables.checkpoints import save_interval
 from trainables.grpo import grpo_arguments, total_steps
 
@@ -68,6 +70,16 @@ def test_what_the_machine_decides() -> None:
     assert args.reward_weights == [0.2, 0.3, 0.5]
     assert not args.logging_nan_inf_filter
     assert not args.remove_unused_columns
+
+
+def test_a_missing_wandb_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpo, "find_spec", lambda name: None)
+    config = apply_overrides(TrainingConfig(), {"logging.wandb_project": "vibes"})
+    with pytest.raises(
+        UserError, match=r"logging.wandb_project must be left out here, got 'vibes'.*\[wandb\]"
+    ):
+        grpo.check_packages(config)
+    grpo.check_packages(TrainingConfig())
 
 
 @pytest.mark.parametrize(

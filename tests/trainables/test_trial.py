@@ -333,7 +333,6 @@ def test_a_lost_loss_fails_the_trial_with_its_step(
             r"row \d+: prompt and completion must fit data.max_seq_length 16, got \d+",
         ),
         ({"optimizer__name": "adamw_8bit"}, "optimizer.name must be 'adamw_torch'"),
-        ({"logging__wandb_project": "vibes"}, "logging.wandb_project must be left out here, got 'vibes'"),
         ({"base_model": "/no/such/model"}, "model must be one of"),
         ({"lora__target_modules": ("q_proj", "w1")}, "lora.target_modules must name modules of .*got w1"),
         ({"batch__batch_size": 64}, "must have >= 32 rows"),
