@@ -141,16 +141,20 @@ def _measured(
 def _spec(sweep: SweepFile, config: TrainingConfig, folder: str) -> TrialSpec:
     """A trial of two generation cycles: the first warms up, the second is measured."""
     changes = {
-        "max_steps": 2 * config.off_policy_depth,
         "logging.logging_steps": 1,
         "logging.save_strategy": "no",
         "logging.eval_steps": 0,
         "logging.wandb_project": None,
+        # One worker stands for all of them.
+        "infra.num_workers": 1,
+        "infra.gpus_per_trial": min(config.infra.gpus_per_trial, 1.0),
+        "infra.cpus_per_trial": config.infra.cpus_per_worker,
         # Scored apart, with its own threads and device.
         "grpo.reward.reward_type": "schema_only",
         "grpo.reward.custom_scorer_path": None,
         "grpo.reward.weights": {"format_weight": 0.5, "schema_weight": 0.5, "audio_weight": 0.0},
     }
+    measured = apply_overrides(config, changes)
     objective = sweep.objective
     num_rows = len(load_rows(data_path(sweep.data.held_out, "held_out"), config.data))
     # One full batch of the evaluation, where there are rows for it.
@@ -161,7 +165,7 @@ def _spec(sweep: SweepFile, config: TrainingConfig, folder: str) -> TrialSpec:
         sweep=sweep.name,
         trial_id="calibration",
         kind="trial",
-        config=apply_overrides(config, changes),
+        config=apply_overrides(measured, {"max_steps": 2 * measured.off_policy_depth}),
         config_hash="calibration",
         params={},
         train_data=sweep.data.train,

@@ -95,9 +95,9 @@ def calibration_key(
         training_scorer=_scorer_name(ScorerKey.of_reward(config.grpo.reward)),
         evaluation_scorer=" and ".join(map(_scorer_name, ScorerKey.of_evaluation(objective))),
         trial_device=machine.device(infra.gpus_per_trial),
-        trial_threads=threads(infra.cpus_per_trial),
+        trial_threads=threads(infra.cpus_per_worker),
         scorer_device=machine.device(infra.gpus_per_trial if alone else resources.gpus_per_scorer),
-        scorer_threads=threads(infra.cpus_per_trial if alone else resources.cpus_per_scorer),
+        scorer_threads=threads(infra.cpus_per_worker if alone else resources.cpus_per_scorer),
     )
 
 

@@ -85,8 +85,9 @@ def trial_cost(
 ) -> TrialCost:
     """A trial's cost from what one completion takes.
 
-    Every optimizer step learns from batch_size x gradient_accumulation_steps completions; those that several
-    steps learn from are made once for each of them, so the depth cancels out.
+    Every optimizer step learns from batch_size x gradient_accumulation_steps completions of each worker; what
+    several steps learn from is made once for each of them, so the depth cancels out. What the workers'
+    exchange of gradients takes is not in it.
 
     Args:
         config: the trial's configuration.
@@ -95,13 +96,13 @@ def trial_cost(
         evaluations: held-out evaluations.
         num_evaluated: completions of one evaluation.
     """
-    completions = config.completions_per_step
+    completions, workers = config.completions_per_step, config.infra.workers
     return TrialCost(
         start_s=calibration.start_s,
-        generation_s=completions * calibration.generate_s,
+        generation_s=completions / workers * calibration.generate_s,
         scoring_s=completions * calibration.score_s,
-        learning_s=completions * calibration.learn_s,
-        evaluation_generation_s=num_evaluated * calibration.evaluation_generate_s,
+        learning_s=completions / workers * calibration.learn_s,
+        evaluation_generation_s=num_evaluated / workers * calibration.evaluation_generate_s,
         evaluation_scoring_s=num_evaluated * calibration.evaluation_score_s,
         steps=steps,
         evaluations=evaluations,
@@ -137,9 +138,9 @@ def split(
         return None
     durations = [trial.own_s + trial.scorer_s / max(1, scorers) for trial in trials]
     scorer_seconds = sum(trial.scorer_s for trial in trials)
-    scorer_threads = threads(resources.cpus_per_scorer if scorers else infra.cpus_per_trial)
+    scorer_threads = threads(resources.cpus_per_scorer if scorers else infra.cpus_per_worker)
     core_seconds = scorer_seconds * scorer_threads
-    core_seconds += sum(trial.own_s for trial in trials) * threads(infra.cpus_per_trial)
+    core_seconds += sum(trial.own_s for trial in trials) * infra.workers * threads(infra.cpus_per_worker)
     bounds: dict[Bound, float] = {
         "trials": _makespan(durations, free),
         "scorers": scorer_seconds / scorers if scorers else 0.0,

@@ -21,6 +21,25 @@ TRIAL = TrialCost(
     steps=20,
     evaluations=2,
 )
+CALIBRATION = Calibration(
+    key=CalibrationKey(
+        base_model="tiny",
+        max_completion_length=112,
+        training_scorer="tiny",
+        evaluation_scorer="tiny",
+        trial_device="a cpu",
+        trial_threads=1,
+        scorer_device="a cpu",
+        scorer_threads=1,
+    ),
+    start_s=3,
+    generate_s=0.5,
+    learn_s=0.25,
+    score_s=0.125,
+    evaluation_generate_s=1,
+    evaluation_score_s=2,
+    scorer_start_s=9,
+)
 ONE_CPU = InfraConfig(cpus_per_trial=1)
 
 
@@ -33,25 +52,6 @@ def test_a_trial_is_the_sum_of_its_parts() -> None:
 
 
 def test_a_trials_parts_are_completions_times_seconds() -> None:
-    calibration = Calibration(
-        key=CalibrationKey(
-            base_model="tiny",
-            max_completion_length=112,
-            training_scorer="tiny",
-            evaluation_scorer="tiny",
-            trial_device="a cpu",
-            trial_threads=1,
-            scorer_device="a cpu",
-            scorer_threads=1,
-        ),
-        start_s=3,
-        generate_s=0.5,
-        learn_s=0.25,
-        score_s=0.125,
-        evaluation_generate_s=1,
-        evaluation_score_s=2,
-        scorer_start_s=9,
-    )
     config = apply_overrides(
         TrainingConfig(),
         {
@@ -62,7 +62,7 @@ def test_a_trials_parts_are_completions_times_seconds() -> None:
     )
     assert config.off_policy_depth == 3
     # 4 x 2 = 8 completions a step, whatever the depth; 10 held-out completions
-    assert trial_cost(config, calibration, steps=6, evaluations=2, num_evaluated=10) == TrialCost(
+    assert trial_cost(config, CALIBRATION, steps=6, evaluations=2, num_evaluated=10) == TrialCost(
         start_s=3,
         generation_s=4,
         scoring_s=1,
@@ -72,6 +72,21 @@ def test_a_trials_parts_are_completions_times_seconds() -> None:
         steps=6,
         evaluations=2,
     )
+
+
+def test_workers_share_what_is_written_and_learned_and_not_what_is_scored() -> None:
+    four = {"batch.batch_size": 4, "infra.num_workers": 4, "infra.cpus_per_trial": 4}
+    config = apply_overrides(TrainingConfig(), four)
+    # 4 x 4 = 16 completions a step, 4 of each worker; 10 held-out completions, 2.5 of each
+    cost = trial_cost(config, CALIBRATION, steps=6, evaluations=2, num_evaluated=10)
+    assert (cost.generation_s, cost.learning_s, cost.evaluation_generation_s) == (2, 1, 2.5)
+    assert (cost.scoring_s, cost.evaluation_scoring_s) == (2, 20)
+    # 3 + 6 x (2 + 1) + 2 x 2.5 = 26 s of each of 4 workers with 1 thread, on 4 cores
+    [alone] = [
+        one for one in splits([cost], Resources(scorers=1), config.infra, machine(5)) if one.scorers == 1
+    ]
+    assert alone.trials_at_once == 1
+    assert alone.wall_s == 26 + 6 * 2 + 2 * 20
 
 
 def test_trials_take_the_places_that_scorers_leave() -> None:
