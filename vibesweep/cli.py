@@ -21,6 +21,7 @@ from vibesweep import (
     status,
     sweep,
     train,
+    vibes,
 )
 
 __all__ = ["app", "main"]
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
+app.add_typer(vibes.app, name="vibes")
 app.command("rank")(rank.rank)
 app.command("status")(status.status)
 app.command("score")(score.score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from common import prompt_registry
 from common.errors import UserError
 from common.prompt_registry import get_prompt
-from common.training_config import TrainingConfig, apply_overrides
+from common.training_config import PROJECT_ROOT, TrainingConfig, apply_overrides
 from search_spaces.designs import enumerate_points
 from search_spaces.prompt_files import read_prompts, register_prompts_file
 from search_spaces.sweep_file import SweepFile, load_sweep_file
@@ -182,6 +183,13 @@ def test_the_texts_that_a_sweep_names_decide_whether_it_is_the_same(
 def test_a_prompt_axis_that_changes_nothing_is_refused(tmp_path: Path, space: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load(tmp_path, sweep=f"name: x\nbase: {{base_model: own/er}}\nspace: {space}")
+
+
+def test_the_documented_prompt_is_one(tmp_path: Path) -> None:
+    [block] = re.findall(r"```yaml\n(.*?)```", (PROJECT_ROOT / "docs" / "prompts.md").read_text(), re.DOTALL)
+    (tmp_path / "prompts.yaml").write_text(block)
+    register_prompts_file(tmp_path / "prompts.yaml")
+    assert '"phrase_len_bars"' in prompt_registry.render_prompt("composer_v2")
 
 
 def test_naming_a_prompt_renders_it_and_a_text_beside_it_is_refused() -> None:
