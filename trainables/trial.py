@@ -11,10 +11,11 @@ from transformers import PrinterCallback, TrainerCallback
 
 from common.errors import TrialError
 from common.sentinels import gains_of
+from trainables.best_adapter import Best, BestAdapter
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
 from trainables.data import data_path, held_out_rows, load_rows
-from trainables.evaluation import HeldOut
+from trainables.evaluation import HeldOut, summarize
 from trainables.grpo import (
     VibeGRPOTrainer,
     check_finite,
@@ -95,8 +96,10 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
         curves = stack.enter_context(
             TrialCurves(spec.tensorboard, config, resumed_at=checkpoint and checkpoint.step, wandb_run=run)
         )
+        best = BestAdapter(Path(spec.directory), config.base_model)
         watch = _Watch(
             held_out,
+            best,
             steps=steps,
             logging=config.logging,
             curves=curves,
@@ -121,10 +124,10 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
                 watch.evaluate(policy, 0)
                 trainer.train()
             elif checkpoint.step < steps:
-                if watch.is_due(checkpoint.step) and not ledger.has_held_out(checkpoint.step):
-                    # It was killed after the checkpoint and before the evaluation.
+                if watch.is_due(checkpoint.step):
                     restore_adapter(trainer.model, checkpoint.path)
-                    watch.evaluate(policy, checkpoint.step)
+                    own = checkpoint.path.parent.name == CHECKPOINTS
+                    watch.catch_up(policy, checkpoint.step, evaluated_it=own)
                 trainer.train(resume_from_checkpoint=str(checkpoint.path))
             else:
                 # The trainer would take one more step before it saw that there is none left.
@@ -134,12 +137,15 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
         evaluation = watch.evaluate(policy, steps)
         gains = gains_of(ledger.held_out(0), ledger.held_out(steps)) if spec.kind == "trial" else None
+        among_several = spec.kind == "trial" and config.logging.eval_steps > 0
+        best_of_all = best.settle(Best(steps, evaluation.objective)) if among_several else None
     return trial_result(
         evaluation,
         steps=steps,
         seconds=time.perf_counter() - started,
         unscored_rollouts=unscored_rollouts,
         gains=gains,
+        best=best_of_all,
     )
 
 
@@ -168,6 +174,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
     def __init__(
         self,
         held_out: HeldOut,
+        best: BestAdapter,
         *,
         steps: int,
         logging: LoggingConfig,
@@ -178,6 +185,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._steps = steps
         self._logging = logging
         self._held_out = held_out
+        self._best = best
         self._curves = curves
         self._report = report
         self._started = started
@@ -192,12 +200,33 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         self._objective_step = step
         self._curves.add_evaluation(step, evaluation)
         self._show(step)
+        if self.is_due(step):
+            self._best.take(policy.model, step, evaluation.objective)
         self._tell(step)
         if step > 0 and evaluation.infeasible and self._held_out.objective.sentinels.stop:
             raise TrialError(
                 f"step {step}: stopped by objective.sentinels, because {'; '.join(evaluation.infeasible)}"
             )
         return evaluation
+
+    def catch_up(self, policy: Policy, step: int, *, evaluated_it: bool) -> None:
+        """Do what a process left undone that was killed after the checkpoint of a step.
+
+        Args:
+            policy: as the checkpoint has it.
+            step: when it is due.
+            evaluated_it: whether an evaluation of that step in the ledger is one of this policy, and not of
+                the weights that the trial had before it took over another's.
+        """
+        rows = self._held_out.ledger.held_out(step)
+        try:
+            stored = summarize(rows, self._held_out.objective) if rows else None
+        except TrialError:  # what the trial failed by, such as a scorer that did not answer, is done again
+            stored = None
+        if stored is None:
+            self.evaluate(policy, step)
+        elif evaluated_it:
+            self._best.take(policy.model, step, stored.objective)
 
     def _show(self, step: int) -> None:
         held_out = self._held_out
