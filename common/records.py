@@ -84,6 +84,11 @@ class ResultRecord(FrozenModel):
     """Mean cosine of sound and vibe at the end less that before training; None without `eval_clap`."""
     eval_clap_gain: float | None = None
     """The same as the objective's `eval_clap` hears it."""
+    best_step: int | None = None
+    """The step of its best evaluation after step 0, whose adapter is in `adapter-best` where that was not the
+    last one; None where it was evaluated before and after training only."""
+    best_objective: float | None = None
+    """What it was worth there. Rankings take `objective`: the best of several looks is flattered by noise."""
     steps: int = 0
     """Optimizer steps taken; of a stopped trial, at its last evaluation."""
     seconds: float = 0.0

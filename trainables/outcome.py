@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from common.sentinels import Gains
+    from trainables.best_adapter import Best
     from trainables.evaluation import Evaluation
 
 __all__ = ["recorded", "trial_result"]
@@ -56,6 +57,7 @@ def trial_result(
     seconds: float,
     unscored_rollouts: int = 0,
     gains: Gains | None = None,
+    best: Best | None = None,
 ) -> TrialResult:
     """The result whose numbers are those of the last evaluation."""
     return TrialResult(
@@ -68,6 +70,8 @@ def trial_result(
         unscored_rollouts=unscored_rollouts,
         clap_gain=gains and gains.clap,
         eval_clap_gain=gains and gains.eval_clap,
+        best_step=best and best.step,
+        best_objective=best and best.objective,
     )
 
 
@@ -85,6 +89,8 @@ def _as_result(stored: ResultRecord) -> TrialResult:
         unscored_rollouts=stored.unscored_rollouts,
         clap_gain=stored.clap_gain,
         eval_clap_gain=stored.eval_clap_gain,
+        best_step=stored.best_step,
+        best_objective=stored.best_objective,
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 
-from common.errors import TrialError
 from common.sentinels import gains_of
+from trainables.best_adapter import Best, BestAdapter
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS
 from trainables.data import data_path, held_out_rows, load_rows
@@ -24,7 +24,7 @@ from trainables.grpo import (
     prompt_dataset,
     total_steps,
 )
-from trainables.guards import check_finite, memory_explained
+from trainables.guards import memory_explained
 from trainables.ledger_writer import LedgerWriter
 from trainables.noise import add_noise
 from trainables.outcome import recorded, trial_result
@@ -32,20 +32,18 @@ from trainables.policy import Policy, load_policy, lora_config, restore_adapter,
 from trainables.process import trial_process
 from trainables.resumption import notice_of, take_up
 from trainables.rewards_trl import RewardBatch, reward_functions
-from trainables.shown import shown_completions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
 from trainables.tensorboard import TrialCurves
 from trainables.time_limit import TimeLimit
 from trainables.wandb_run import wandb_run
+from trainables.watch import TrialWatch
 from trainables.workers import first_does, is_first
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from common.training_config import LoggingConfig
     from rewards.scorer import Scorer
     from trainables.checkpoints import Start
-    from trainables.evaluation import Evaluation
 
 __all__ = ["run_trial"]
 
@@ -101,15 +99,17 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     unscored_rollouts = 0
     with ExitStack() as stack:
         stack.enter_context(limit.of_passes(policy.model))
-        curves = None
+        curves, best = None, None
         if is_first():
             folder = Path(spec.directory)
             run = stack.enter_context(wandb_run(config, name=spec.trial_id, group=spec.sweep, folder=folder))
             curves = stack.enter_context(
                 TrialCurves(spec.tensorboard, config, resumed_at=start.step, wandb_run=run)
             )
-        watch = _Watch(
+            best = BestAdapter(folder, config.base_model)
+        watch = TrialWatch(
             held_out,
+            best,
             steps=steps,
             logging=config.logging,
             curves=curves,
@@ -131,25 +131,29 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             )
             trainer = _trainer(spec, policy, prompt_dataset(rows, form), batch=batch, watch=watch)
             policy = Policy(trainer.model, policy.tokenizer)
-            _train(trainer, policy, start, steps, watch=watch, ledger=ledger)
+            _train(trainer, policy, start, steps, watch=watch)
+            ledger.write_rollouts(steps)
             unscored_rollouts = batch.num_unscored
             if is_first():
                 save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
         evaluation = watch.evaluate(policy, steps)
-        gains = None
+        gains, best_of_all = None, None
         if spec.kind == "trial":
             gains = first_does(lambda: gains_of(ledger.held_out(0), ledger.held_out(steps)))
+        if spec.kind == "trial" and best and config.logging.eval_steps > 0:
+            best_of_all = best.settle(Best(steps, evaluation.objective))
     return trial_result(
         evaluation,
         steps=steps,
         seconds=time.perf_counter() - started,
         unscored_rollouts=unscored_rollouts,
         gains=gains,
+        best=best_of_all,
     )
 
 
 def _trainer(
-    spec: TrialSpec, policy: Policy, dataset: Dataset, *, batch: RewardBatch, watch: _Watch
+    spec: TrialSpec, policy: Policy, dataset: Dataset, *, batch: RewardBatch, watch: TrialWatch
 ) -> VibeGRPOTrainer:
     functions, weights = reward_functions(batch)
     trainer = VibeGRPOTrainer(
@@ -167,96 +171,18 @@ def _trainer(
     return trainer
 
 
-def _train(
-    trainer: VibeGRPOTrainer, policy: Policy, start: Start, steps: int, *, watch: _Watch, ledger: LedgerWriter
-) -> None:
-    """Take the steps that are left, and write their rollouts into the ledger."""
+def _train(trainer: VibeGRPOTrainer, policy: Policy, start: Start, steps: int, *, watch: TrialWatch) -> None:
+    """Take the steps that are left."""
     checkpoint = start.checkpoint
     if not checkpoint:
         watch.evaluate(policy, 0)
         trainer.train()
     elif checkpoint.step < steps:
-        step = checkpoint.step
-        if watch.is_due(step) and not first_does(lambda: ledger.has_held_out(step)):
-            # It was killed after the checkpoint and before the evaluation.
+        if watch.is_due(checkpoint.step):
             restore_adapter(trainer.model, checkpoint.path)
-            watch.evaluate(policy, step)
+            own = checkpoint.path.parent.name == CHECKPOINTS
+            watch.catch_up(policy, checkpoint.step, evaluated_it=own)
         trainer.train(resume_from_checkpoint=str(checkpoint.path))
     else:
         # The trainer would take one more step before it saw that there is none left.
         restore_adapter(trainer.model, checkpoint.path)
-    ledger.write_rollouts(steps)
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
-    """Evaluates while the trial trains, and tells TensorBoard and the caller."""
-
-    def __init__(
-        self,
-        held_out: HeldOut,
-        *,
-        steps: int,
-        logging: LoggingConfig,
-        curves: TrialCurves | None,
-        report: Report,
-        started: float,
-    ) -> None:
-        self._steps = steps
-        self._logging = logging
-        self._held_out = held_out
-        self._curves = curves
-        self._report = report
-        self._started = started
-        self._reward: float | None = None
-        self._objective: float | None = None
-        self._objective_step: int | None = None
-
-    def evaluate(self, policy: Policy, step: int) -> Evaluation:
-        """Evaluate the policy as it is at a step."""
-        evaluation = self._held_out.evaluate(policy, step)
-        self._objective = evaluation.objective
-        self._objective_step = step
-        if self._curves:
-            self._curves.add_evaluation(step, evaluation)
-            scorer, rows = self._held_out.objective.scorer, self._held_out.ledger.held_out(step)
-            self._curves.add_completions(step, shown_completions(rows, self._logging, scorer))
-        self._tell(step)
-        if step > 0 and evaluation.infeasible and self._held_out.objective.sentinels.stop:
-            raise TrialError(
-                f"step {step}: stopped by objective.sentinels, because {'; '.join(evaluation.infeasible)}"
-            )
-        return evaluation
-
-    def on_step_end(
-        self, args: Any, state: Any, control: Any, *, model: Any, processing_class: Any, **_: Any
-    ) -> None:
-        step = state.global_step
-        assert state.max_steps == self._steps
-        check_finite(model, step)
-        # A trial may be stopped, or sent to wait, by the report of an evaluation: its checkpoint comes first.
-        if self.is_due(step) and not control.should_save:
-            self.evaluate(Policy(model, processing_class), step)
-
-    def on_save(
-        self, args: Any, state: Any, control: Any, *, model: Any, processing_class: Any, **_: Any
-    ) -> None:
-        if self.is_due(state.global_step):
-            self.evaluate(Policy(model, processing_class), state.global_step)
-
-    def is_due(self, step: int) -> bool:
-        """Whether the policy is evaluated at this step while it trains."""
-        every = self._logging.eval_steps
-        return bool(every) and 0 < step < self._steps and step % every == 0
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        # Without a rollout in the logged steps there is no new reward.
-        self._reward = logs.get("reward", self._reward)
-        if self._curves:
-            self._curves.add_training(state.global_step, logs)
-        self._tell(state.global_step)
-
-    def _tell(self, step: int) -> None:
-        seconds = time.perf_counter() - self._started
-        self._report(
-            Progress(step, self._steps, self._reward, self._objective, seconds, self._objective_step)
-        )
