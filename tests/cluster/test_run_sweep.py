@@ -10,7 +10,9 @@ import optuna
 import pytest
 from rich.console import Console
 
+from common.prompt_registry import get_prompt
 from common.records import ResultRecord, TrialRecord
+from common.training_config import BASE_MODELS, resolve_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +64,25 @@ def test_a_sweep_turns_away_from_infeasible_points_and_its_mirror_shows_them(
         noise = max(0.0, math.ceil(20 * 4 * (trial.params["grpo.beta"] - 0.25)) / 20)
         assert trial.user_attrs["misses noise_share by"] == pytest.approx(noise - 0.05)
     assert study.best_trial.params["grpo.beta"] <= 0.2625
+
+
+def test_workers_run_prompts_that_only_the_sweep_has_registered(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    # The chat template of any other folder may render a system prompt, and what it says is not asked here.
+    (tmp_path / "policy").symlink_to(resolve_model("tiny", BASE_MODELS))
+    prompt = {"version": "1.0.0", "description": "", "template": "Only this driver knows."}
+    sweep = make_sweep(
+        base={"base_model": str(tmp_path / "policy"), "prompts.vibe_extraction": "known_here"},
+        prompts={"known_here": prompt},
+        space={"prompts.config_generation": ["system_v1", "known_here"]},
+    )
+    outcome = run(sweep, tmp_path / "sweep")
+    assert (outcome.num_finished, outcome.failed) == (5, ())
+    told = [
+        TrialRecord.read(path).config.system_prompt for path in sorted((tmp_path / "sweep/trials").glob("t*"))
+    ]
+    assert told == [get_prompt("system_v1").template, "Only this driver knows."]
 
 
 def starts(directory: Path) -> dict[str, int]:
