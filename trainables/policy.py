@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,8 +15,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from common.errors import UserError
 from common.training_config import BASE_MODELS, resolve_model
 from trainables.checksums import sync_files
+from trainables.pristine import pristine, stamps
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from common.training_config import LoRAConfig
@@ -45,25 +50,52 @@ def load_policy(name: str) -> Policy:
     An adapter folder is merged into its own base, which may again be an adapter folder: a LoRA put on
     top starts at zero, whatever its rank, and the reference of its KL is the adapter's policy.
 
+    Files that have not changed are read once per process; every call returns a copy of its own.
+
     Args:
         name: a key of BASE_MODELS, a hub id, a model folder or an adapter folder.
 
     Raises:
         UserError: there is no model under that name.
     """
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    model, tokenizer = pristine((_origin(name), dtype), partial(_read, name, dtype))
+    # The vocabulary is shared: nobody adds to it, and to copy a large one takes as long as to read it.
+    vocabulary = getattr(tokenizer, "backend_tokenizer", None)
+    return Policy(copy.deepcopy(model), copy.deepcopy(tokenizer, {id(vocabulary): vocabulary}))
+
+
+def _origin(name: str) -> tuple[Hashable, ...]:
+    """What decides the weights: the files of a folder, and those of its bases. A hub id stands for itself."""
+    target = resolve_model(name, BASE_MODELS)
+    folder = Path(target)
+    if not folder.is_absolute():
+        return (target,)
+    base = _base_of(folder)
+    return (target, stamps(folder), *(_origin(base) if base else ()))
+
+
+def _base_of(folder: Path) -> str | None:
+    """What an adapter in a folder was trained on; None where there is no adapter."""
+    file = folder / ADAPTER_FILE
+    if not file.is_file():
+        return None
+    base: str = json.loads(file.read_text())["base_model_name_or_path"]
+    return base
+
+
+def _read(name: str, dtype: torch.dtype) -> Policy:
     target = resolve_model(name, BASE_MODELS)
     folder = Path(target)
     is_local = folder.is_absolute()
-    if is_local and (folder / ADAPTER_FILE).is_file():
-        base = json.loads((folder / ADAPTER_FILE).read_text())["base_model_name_or_path"]
-        model, tokenizer = load_policy(base)
+    if is_local and (base := _base_of(folder)):
+        model, tokenizer = _read(base, dtype)
         return Policy(PeftModel.from_pretrained(model, target).merge_and_unload(), tokenizer)
     if is_local and not (folder / "config.json").is_file():
         raise UserError(
             f"model must be a folder with config.json or {ADAPTER_FILE}, got {name!r} ({target}); "
             "check the path"
         )
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(target, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(target, padding_side="left")
