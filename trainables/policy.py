@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,8 +18,11 @@ from common.errors import UserError
 from common.training_config import BASE_MODELS, resolve_model
 from trainables.chat import end_of_turn_id
 from trainables.checksums import sync_files
+from trainables.pristine import pristine, stamps
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from common.training_config import LoRAConfig
@@ -48,26 +53,50 @@ def load_policy(name: str) -> Policy:
     An adapter folder is merged into its own base, which may again be an adapter folder: a LoRA put on
     top starts at zero, whatever its rank, and the reference of its KL is the adapter's policy.
 
+    Files that have not changed are read once per process; every call returns a copy of its own.
+
     Args:
         name: a key of BASE_MODELS, a model folder or an adapter folder, or the hub id of either.
 
     Raises:
         UserError: there is no model under that name.
     """
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    model, tokenizer = pristine((_origin(name), dtype), partial(_read, name, dtype))
+    # The vocabulary is shared: nobody adds to it, and to copy a large one takes as long as to read it.
+    vocabulary = getattr(tokenizer, "backend_tokenizer", None)
+    return Policy(copy.deepcopy(model), copy.deepcopy(tokenizer, {id(vocabulary): vocabulary}))
+
+
+def _origin(name: str) -> tuple[Hashable, ...]:
+    """What decides the weights: the files of a folder, and those of its bases. A hub id stands for itself."""
+    target = resolve_model(name, BASE_MODELS)
+    base = _base_of(target)
+    files = stamps(Path(target)) if Path(target).is_absolute() else ()
+    return (target, files, *(_origin(base) if base else ()))
+
+
+def _base_of(target: str) -> str | None:
+    """What an adapter was trained on; None where there is none. transformers would leave it unmerged."""
+    file = find_adapter_config_file(target)
+    if file is None:
+        return None
+    base: str = json.loads(Path(file).read_text())["base_model_name_or_path"]
+    return base
+
+
+def _read(name: str, dtype: torch.dtype) -> Policy:
     target = resolve_model(name, BASE_MODELS)
     folder = Path(target)
     is_local = folder.is_absolute()
-    # transformers would load an adapter too, and leave it unmerged.
-    if adapter := find_adapter_config_file(target):
-        base = json.loads(Path(adapter).read_text())["base_model_name_or_path"]
-        model, tokenizer = load_policy(base)
+    if base := _base_of(target):
+        model, tokenizer = _read(base, dtype)
         return Policy(PeftModel.from_pretrained(model, target).merge_and_unload(), tokenizer)
     if is_local and not (folder / "config.json").is_file():
         raise UserError(
             f"model must be a folder with config.json or {ADAPTER_FILE}, got {name!r} ({target}); "
             "check the path"
         )
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(target, dtype=dtype)
         tokenizer = AutoTokenizer.from_pretrained(target, padding_side="left")

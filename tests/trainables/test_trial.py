@@ -161,29 +161,6 @@ def test_a_trial_stopped_after_its_last_step_only_evaluates(
         assert torch.equal(weights, adapter(stopped.directory)[name]), name
 
 
-def test_trials_in_one_process_do_not_touch_each_other(
-    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
-) -> None:
-    first = make_spec("a1", max_steps=2)
-    run_trial(first, stub_scorer, stub_scorer, quiet)
-
-    # Another seed and accumulation, stopped in the middle of an epoch.
-    between = make_spec("b", max_steps=2, seed=7, batch__gradient_accumulation_steps=2, lora__r=4)
-
-    def stop(progress: Progress) -> None:
-        if progress.step == 1:
-            raise SystemExit
-
-    with pytest.raises(SystemExit):
-        run_trial(between, stub_scorer, stub_scorer, stop)
-
-    again = make_spec("a2", max_steps=2)
-    run_trial(again, stub_scorer, stub_scorer, quiet)
-    assert read_ledger(again.directory) == read_ledger(first.directory)
-    for name, weights in adapter(first.directory).items():
-        assert torch.equal(weights, adapter(again.directory)[name]), name
-
-
 def test_the_untrained_policy_is_the_trained_one_at_step_0(
     make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
 ) -> None:
