@@ -65,7 +65,7 @@ def sweep_cost(
     if not runs:
         return SweepCost(unknown="no trial can train")
     objective = sweep.objective
-    evaluated = (objective.num_vibes or num_held_out) * objective.samples
+    evaluated = (objective.num_vibes or num_held_out) * (objective.samples + objective.greedy)
     records = [(record, record.config) for record in baselines(sweep)]
     measured: dict[CalibrationKey, Calibration | None] = {}
 

@@ -45,7 +45,8 @@ _ADDED_BY_2: Final = (
 )
 RowKind = Literal["trial", "untrained_policy", "random_configs"]
 """A trial, or which baseline."""
-Split = Literal["train", "held_out"]
+Split = Literal["train", "held_out", "held_out_greedy"]
+"""Rollouts, the evaluation that trials are ranked by, and the same vibes decoded greedily, to look at."""
 
 _VERSION_KEY: Final = b"vibesweep.ledger_version"
 
@@ -76,7 +77,8 @@ class LedgerRow:
     sample: int
     """Index within the prompt's completions of this step."""
     decoding_seed: int
-    """Seed of this completion's decoding noise; -1 for rollouts, which draw from the trial's stream."""
+    """Seed of this completion's decoding noise; -1 for rollouts, which draw from the trial's stream, and for
+    greedy decoding, which draws nothing."""
     vibe: str
     """The clean reference text."""
     completion: str

@@ -39,6 +39,9 @@ class ObjectiveConfig(FrozenModel):
     """Completions generated together; the decoding noise does not depend on it."""
     decoding_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the decoding noise; each (vibe, sample) has its own stream, the same for every trial."""
+    greedy: bool = False
+    """Whether every evaluation also decodes each vibe once without noise, and scores that: ledger split
+    `held_out_greedy`, TensorBoard's `held_out/greedy_objective`. It counts for nothing."""
     scorer: ClapScorerConfig = ClapScorerConfig()
     """The frozen evaluation scorer, whatever the trials are trained with."""
     eval_clap: ClapModelConfig | None = None

@@ -20,7 +20,7 @@ from trainables.workers import everyones, first_does, share
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from common.ledger import LedgerRow
+    from common.ledger import LedgerRow, Split
     from common.objective import ObjectiveConfig
     from rewards.scorer import Scorer
     from trainables.chat import PromptFormat
@@ -48,6 +48,9 @@ class Evaluation(NamedTuple):
     sentinels: Sentinels
     infeasible: tuple[str, ...]
     """Rules of the sentinels that it breaks."""
+    greedy_objective: float | None = None
+    """The objective of the greedy completions, which counts for nothing; None where none is asked for or
+    could be scored."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +70,48 @@ class HeldOut:
             TrialError: too many completions could not be scored, or the objective is not finite.
         """
         settings = self.objective
-        asked = share([(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)])
+        greedy = self._greedy_objective(policy, step) if settings.greedy else None
+        asked = [(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)]
+        completions = self._decode(policy, step, asked, settings.decoding_seed)
+        evaluation = score_held_out(completions, settings, self.scorer, self.ledger, step)
+        return evaluation._replace(greedy_objective=greedy)
+
+    def _greedy_objective(self, policy: Policy, step: int) -> float | None:
+        """Decode every vibe greedily, score it, write its rows; before the evaluation that is waited for."""
+        completions = self._decode(policy, step, [(vibe, 0) for vibe in self.vibes], None)
+
+        def score() -> float | None:
+            rows = _scored(completions, "held_out_greedy", self.scorer, self.ledger, step)
+            self.ledger.write_greedy(step, rows)
+            values = _objective_values(rows, self.objective)
+            return fmean(values) if values else None
+
+        return first_does(score)
+
+    def _decode(
+        self, policy: Policy, step: int, asked: Sequence[tuple[VibeRow, int]], decoding_seed: int | None
+    ) -> list[Completion]:
+        """A completion for each vibe and sample; greedily without a seed. Workers share the work."""
+        mine = share(asked)
+        seeds = None
+        if decoding_seed is not None:
+            seeds = [stream_seed(decoding_seed, vibe.prompt_id, sample) for vibe, sample in mine]
         with memory_explained(f"step {step}, evaluating", "lower objective.batch_size"):
             sampled = sample_completions(
                 policy,
-                [self.form.token_ids(vibe.prompt) for vibe, _ in asked],
-                [stream_seed(settings.decoding_seed, vibe.prompt_id, sample) for vibe, sample in asked],
-                temperature=settings.temperature,
-                max_completion_length=settings.max_completion_length,
-                batch_size=settings.batch_size,
+                [self.form.token_ids(vibe.prompt) for vibe, _ in mine],
+                seeds,
+                temperature=self.objective.temperature,
+                max_completion_length=self.objective.max_completion_length,
+                batch_size=self.objective.batch_size,
             )
-        completions = everyones(
+        noise = -1 if decoding_seed is None else decoding_seed
+        return everyones(
             [
-                Completion(vibe.prompt_id, sample, settings.decoding_seed, vibe.reference, *drawn)
-                for (vibe, sample), drawn in zip(asked, sampled, strict=True)
+                Completion(vibe.prompt_id, sample, noise, vibe.reference, *drawn)
+                for (vibe, sample), drawn in zip(mine, sampled, strict=True)
             ]
         )
-        return score_held_out(completions, settings, self.scorer, self.ledger, step)
 
 
 def score_held_out(
@@ -100,14 +128,29 @@ def score_held_out(
     """
 
     def score() -> Evaluation:
-        started = time.perf_counter()
-        components = scorer.score([c.vibe for c in completions], [c.text for c in completions])
-        seconds = time.perf_counter() - started
-        rows = ledger.rows("held_out", step, completions, components, score_s=seconds, scorer=scorer)
+        rows = _scored(completions, "held_out", scorer, ledger, step)
         ledger.write_held_out(step, rows)
         return summarize(rows, objective)
 
     return first_does(score)
+
+
+def _scored(
+    completions: Sequence[Completion], split: Split, scorer: Scorer, ledger: LedgerWriter, step: int
+) -> list[LedgerRow]:
+    started = time.perf_counter()
+    components = scorer.score([c.vibe for c in completions], [c.text for c in completions])
+    seconds = time.perf_counter() - started
+    return ledger.rows(split, step, completions, components, score_s=seconds, scorer=scorer)
+
+
+def _objective_values(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> list[float]:
+    """The objective of each scored row."""
+    return [
+        objective_value(row.format, row.schema, row.audio, objective)
+        for row in rows
+        if row.unscored_reason is None and row.format is not None and row.schema is not None
+    ]
 
 
 def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluation:
@@ -124,16 +167,15 @@ def summarize(rows: Sequence[LedgerRow], objective: ObjectiveConfig) -> Evaluati
             f"step {rows[0].step}: {len(unscored)} of {len(rows)} held-out completions are unscored, more "
             f"than objective.max_unscored_share {objective.max_unscored_share}; first reason: {unscored[0]}"
         )
-    values, formats, schemas, heard = [], [], [], []
+    formats, schemas, heard = [], [], []
     for form, schema, audio in scored:
         assert form is not None
         assert schema is not None
-        values.append(objective_value(form, schema, audio, objective))
         formats.append(form)
         schemas.append(schema)
         if audio is not None:
             heard.append(audio)
-    objective_mean = fmean(values)
+    objective_mean = fmean(_objective_values(rows, objective))
     if not math.isfinite(objective_mean):
         raise TrialError(
             f"step {rows[0].step}: the held-out objective is {objective_mean}; a component is not finite"

@@ -61,7 +61,7 @@ class LedgerWriter:
         """The completions with their scores as ledger rows.
 
         Args:
-            split: train for rollouts, held_out for evaluations.
+            split: train for rollouts; the others for evaluations.
             step: optimizer steps taken when they were written.
             completions: the scored batch.
             components: their scores, in the same order.
@@ -115,6 +115,10 @@ class LedgerWriter:
     def write_held_out(self, step: int, rows: Sequence[LedgerRow]) -> None:
         """Write one evaluation."""
         write_part(self._part("held-out", step), rows)
+
+    def write_greedy(self, step: int, rows: Sequence[LedgerRow]) -> None:
+        """Write the greedy decoding of one evaluation."""
+        write_part(self._part("greedy", step), rows)
 
     def held_out(self, step: int) -> list[LedgerRow]:
         """The rows of the evaluation at a step; none where it was not written."""

@@ -61,7 +61,7 @@ def stream_seed(decoding_seed: int, prompt_id: str, sample: int) -> int:
 def sample_completions(
     policy: Policy,
     prompts: Sequence[Sequence[int]],
-    seeds: Sequence[int],
+    seeds: Sequence[int] | None,
     *,
     temperature: float,
     max_completion_length: int,
@@ -72,8 +72,8 @@ def sample_completions(
     Args:
         policy: a model, with or without an adapter; it is left in the mode it came in.
         prompts: token ids, without padding.
-        seeds: one noise stream per prompt.
-        temperature: of the sampling, > 0.
+        seeds: one noise stream per prompt; None decodes greedily, the likeliest token each time.
+        temperature: of the sampling, > 0; greedy decoding has none.
         max_completion_length: tokens after which a completion is cut off.
         batch_size: completions generated together. Their padding moves logits by about 1e-7, which can
             turn a token only where two candidates tie to that precision.
@@ -85,7 +85,7 @@ def sample_completions(
         with merged_adapter(policy.model):
             for start in range(0, len(prompts), batch_size):
                 batch = slice(start, start + batch_size)
-                noise = GumbelNoise(temperature, seeds[batch])
+                noise = [] if seeds is None else [GumbelNoise(temperature, seeds[batch])]
                 completions += _sample_batch(policy, prompts[batch], noise, max_completion_length)
         return completions
     finally:
@@ -93,7 +93,7 @@ def sample_completions(
 
 
 def _sample_batch(
-    policy: Policy, prompts: Sequence[Sequence[int]], noise: GumbelNoise, max_completion_length: int
+    policy: Policy, prompts: Sequence[Sequence[int]], noise: list[GumbelNoise], max_completion_length: int
 ) -> list[Sampled]:
     started = time.perf_counter()
     model, tokenizer = policy
@@ -111,7 +111,7 @@ def _sample_batch(
     # What these settings leave open, generate takes from the model's own: a repetition penalty, say.
     own, model.generation_config = model.generation_config, settings
     try:
-        processors = LogitsProcessorList([noise])
+        processors = LogitsProcessorList(noise)
         generated = model.generate(**inputs, logits_processor=processors, generation_config=settings)
     finally:
         model.generation_config = own
