@@ -12,8 +12,10 @@ import trl
 
 from common.errors import TrialError, UserError
 from common.records import SFTRecord
+from tests.trainables.knobs.bench import trained_by
 from trainables.chat import PromptFormat
 from trainables.data import load_responses, load_rows, split_rows
+from trainables.grpo import VibeGRPOTrainer
 from trainables.policy import load_policy
 from trainables.sft import VibeSFTTrainer, _splits, run_sft
 from trainables.trial import run_trial
@@ -80,7 +82,11 @@ def test_grpo_goes_on_from_an_sft_adapter_of_another_rank(
     assert [(p.step, p.total_steps) for p in seen][:3] == [(10, 30), (20, 30), (30, 30)]
 
     spec = make_spec(base_model=str(adapter), lora__r=4, max_steps=1, grpo__beta=0.5)
-    run_trial(spec, stub_scorer, stub_scorer, lambda progress: None)
+    with trained_by(VibeGRPOTrainer.train) as trainers:
+        run_trial(spec, stub_scorer, stub_scorer, quiet)
+    # Before its first update the policy is its own reference: the SFT policy, and not the base under it.
+    (first, *_) = trainers[0].state.log_history
+    assert first["kl"] == pytest.approx(0, abs=1e-9)
     baseline = make_spec("untrained", kind="untrained_policy", base_model=str(adapter))
     run_trial(baseline, stub_scorer, stub_scorer, lambda progress: None)
     # The fresh LoRA starts at zero: step 0 is the SFT policy.

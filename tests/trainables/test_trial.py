@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+import trl
 from safetensors.torch import load_file
 
 from common.errors import TrialError, UserError
@@ -216,6 +217,22 @@ def test_the_guides_json_trains_as_it_is(
     # One batch of 16 x 3 = 48 rollouts, 8 prompts x 6, feeds both steps.
     assert [step for step, split, *_ in rows if split == "train"] == [0] * 48
     assert len({prompt for _, split, prompt, _ in rows if split == "train"}) == 8
+
+
+def test_rollouts_are_sampled_without_dropout_and_learned_with_it(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[tuple[str, bool]] = []
+    for name in ("_generate_single_turn", "_compute_loss"):
+        call = getattr(trl.GRPOTrainer, name)
+
+        def watched(self: Any, *args: Any, name: str = name, call: Any = call) -> Any:
+            modes.append((name, self.model.training))
+            return call(self, *args)
+
+        monkeypatch.setattr(trl.GRPOTrainer, name, watched)
+    run_trial(make_spec(max_steps=1, lora__dropout=0.5), stub_scorer, stub_scorer, quiet)
+    assert modes == [("_generate_single_turn", False), ("_compute_loss", True)]
 
 
 def test_the_real_scorer_finds_that_a_random_policy_writes_no_json(

@@ -33,7 +33,6 @@ OTHER_IN_EVERYTHING: dict[str, Any] = {
     "lora__r": 4,
     "lora__alpha": 8,
     "lora__dropout": 0.1,
-    "lora__bias": "all",
     "lora__target_modules": ("q_proj", "v_proj"),
     "optimizer__name": "adafactor",
     "optimizer__learning_rate": 0.01,
