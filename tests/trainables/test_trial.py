@@ -223,14 +223,18 @@ def test_rollouts_are_sampled_without_dropout_and_learned_with_it(
     make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[tuple[str, bool]] = []
-    for name in ("_generate_single_turn", "_compute_loss"):
+
+    def watch(name: str) -> None:
         call = getattr(trl.GRPOTrainer, name)
 
-        def watched(self: Any, *args: Any, name: str = name, call: Any = call) -> Any:
+        def watched(self: Any, *args: Any) -> Any:
             modes.append((name, self.model.training))
             return call(self, *args)
 
         monkeypatch.setattr(trl.GRPOTrainer, name, watched)
+
+    watch("_generate_single_turn")
+    watch("_compute_loss")
     run_trial(make_spec(max_steps=1, lora__dropout=0.5), stub_scorer, stub_scorer, quiet)
     assert modes == [("_generate_single_turn", False), ("_compute_loss", True)]
 
