@@ -12,6 +12,7 @@ from common.errors import TrialError
 from common.objective import objective_value
 from common.sentinel_rules import broken_rules
 from common.sentinels import SentinelRow, Sentinels, sentinels_of
+from trainables.constrained import ContractGrammar
 from trainables.ledger_writer import Completion
 from trainables.sampling import sample_completions, stream_seed
 
@@ -49,6 +50,8 @@ class Evaluation(NamedTuple):
     greedy_objective: float | None = None
     """The objective of the greedy completions, which counts for nothing; None where none is asked for or
     could be scored."""
+    constrained_objective: float | None = None
+    """The same of the completions that were held to the contract's schema."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +71,24 @@ class HeldOut:
             TrialError: too many completions could not be scored, or the objective is not finite.
         """
         settings = self.objective
-        greedy = self._greedy_objective(policy, step) if settings.greedy else None
         asked = [(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)]
         seeds = [stream_seed(settings.decoding_seed, vibe.prompt_id, sample) for vibe, sample in asked]
-        completions = self._decode(policy, asked, seeds, settings.decoding_seed)
+        greedy = constrained = None
+        # These before the evaluation that is waited for: where that is written, all are.
+        if settings.greedy:
+            completions = self._decode(policy, [(vibe, 0) for vibe in self.vibes], None)
+            greedy = self._worth_beside("held_out_greedy", completions, step)
+        if settings.constrained:
+            completions = self._decode(policy, asked, seeds, ContractGrammar(policy))
+            constrained = self._worth_beside("held_out_constrained", completions, step)
+        completions = self._decode(policy, asked, seeds)
         evaluation = score_held_out(completions, settings, self.scorer, self.ledger, step)
-        return evaluation._replace(greedy_objective=greedy)
+        return evaluation._replace(greedy_objective=greedy, constrained_objective=constrained)
 
-    def _greedy_objective(self, policy: Policy, step: int) -> float | None:
-        """Decode every vibe greedily, score it, write its rows; before the evaluation that is waited for."""
-        completions = self._decode(policy, [(vibe, 0) for vibe in self.vibes], None, -1)
-        rows = _scored(completions, "held_out_greedy", self.scorer, self.ledger, step)
-        self.ledger.write_greedy(step, rows)
+    def _worth_beside(self, split: Split, completions: Sequence[Completion], step: int) -> float | None:
+        """Score another decoding, write its rows, and say what it is worth."""
+        rows = _scored(completions, split, self.scorer, self.ledger, step)
+        self.ledger.write_beside(split, step, rows)
         values = _objective_values(rows, self.objective)
         return fmean(values) if values else None
 
@@ -88,8 +97,9 @@ class HeldOut:
         policy: Policy,
         asked: Sequence[tuple[VibeRow, int]],
         seeds: Sequence[int] | None,
-        decoding_seed: int,
+        grammar: ContractGrammar | None = None,
     ) -> list[Completion]:
+        """Completions of (vibe, sample) pairs; without seeds greedily."""
         sampled = sample_completions(
             policy,
             [self.form.token_ids(vibe.prompt) for vibe, _ in asked],
@@ -97,7 +107,9 @@ class HeldOut:
             temperature=self.objective.temperature,
             max_completion_length=self.objective.max_completion_length,
             batch_size=self.objective.batch_size,
+            grammar=grammar,
         )
+        decoding_seed = -1 if seeds is None else self.objective.decoding_seed
         return [
             Completion(vibe.prompt_id, sample, decoding_seed, vibe.reference, *drawn)
             for (vibe, sample), drawn in zip(asked, sampled, strict=True)

@@ -14,6 +14,7 @@ from common.sentinels import gains_of
 from trainables.best_adapter import Best, BestAdapter
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS, starting_checkpoint
+from trainables.constrained import check_llguidance
 from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut, summarize
 from trainables.grpo import (
@@ -77,6 +78,8 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     started = time.perf_counter()
     config = spec.config
     check_packages(config)
+    if spec.objective.constrained:
+        check_llguidance()
     path = data_path(spec.held_out_data, "held_out")
     vibes = held_out_rows(load_rows(path, config.data), spec.objective, path)
     train_path = data_path(spec.train_data, "train")
