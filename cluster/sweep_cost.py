@@ -65,7 +65,8 @@ def sweep_cost(
     if not runs:
         return SweepCost(unknown="no trial can train")
     objective = sweep.objective
-    evaluated = (objective.num_vibes or num_held_out) * (objective.samples + objective.greedy)
+    per_vibe = objective.samples * (1 + objective.constrained) + objective.greedy
+    evaluated = (objective.num_vibes or num_held_out) * per_vibe
     records = [(record, record.config) for record in baselines(sweep)]
     measured: dict[CalibrationKey, Calibration | None] = {}
 

@@ -45,8 +45,8 @@ _ADDED_BY_2: Final = (
 )
 RowKind = Literal["trial", "untrained_policy", "random_configs"]
 """A trial, or which baseline."""
-Split = Literal["train", "held_out", "held_out_greedy"]
-"""Rollouts, the evaluation that trials are ranked by, and the same vibes decoded greedily, to look at."""
+Split = Literal["train", "held_out", "held_out_greedy", "held_out_constrained"]
+"""Rollouts, the evaluation that trials are ranked by, and its vibes decoded in other ways, to look at."""
 
 _VERSION_KEY: Final = b"vibesweep.ledger_version"
 

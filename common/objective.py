@@ -42,6 +42,10 @@ class ObjectiveConfig(FrozenModel):
     greedy: bool = False
     """Whether every evaluation also decodes each vibe once without noise, and scores that: ledger split
     `held_out_greedy`, TensorBoard's `held_out/greedy_objective`. It counts for nothing."""
+    constrained: bool = False
+    """Whether every evaluation also decodes its completions, with their same noise, so that they keep the
+    contract's JSON schema: split `held_out_constrained`, `held_out/constrained_objective`. It counts for
+    nothing either, and takes `pip install 'vibesweep[constrained]'`."""
     scorer: ClapScorerConfig = ClapScorerConfig()
     """The frozen evaluation scorer, whatever the trials are trained with."""
     eval_clap: ClapModelConfig | None = None

@@ -70,8 +70,8 @@ def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
     lie (a job's working directory is another one each time); the data's content counts instead. Rows of the
     tables count by the axes that were made from them, and of the user's prompts those that the sweep names.
 
-    Left out are the sentinels' thresholds, unless they stop trials, and greedy decoding, which only adds rows
-    that count for nothing.
+    Left out are the sentinels' thresholds, unless they stop trials, and greedy and constrained decoding,
+    which only add rows that count for nothing.
 
     Left out too is how many points a random or learning search takes: its first points do not depend on it,
     so a finished sweep goes on with more trials in the same directory. With pbt it decides, because every
@@ -86,7 +86,8 @@ def fingerprint(sweep: SweepFile, data_sha256: dict[str, str]) -> str:
     # Each worker adds a batch to every step.
     if (workers := sweep.base_config().infra.workers) > 1:
         content["base"]["workers"] = workers
-    del content["objective"]["greedy"]
+    for decoding in ("greedy", "constrained"):
+        del content["objective"][decoding]
     # They mark trials in a ranking that is made from the ledger; only a stop changes what runs.
     if not sweep.objective.sentinels.stop:
         del content["objective"]["sentinels"]

@@ -12,6 +12,7 @@ from common.errors import TrialError
 from common.objective import objective_value
 from common.sentinel_rules import broken_rules
 from common.sentinels import SentinelRow, Sentinels, sentinels_of
+from trainables.constrained import ContractGrammar
 from trainables.guards import memory_explained
 from trainables.ledger_writer import Completion
 from trainables.sampling import sample_completions, stream_seed
@@ -51,6 +52,8 @@ class Evaluation(NamedTuple):
     greedy_objective: float | None = None
     """The objective of the greedy completions, which counts for nothing; None where none is asked for or
     could be scored."""
+    constrained_objective: float | None = None
+    """The same of the completions that were held to the contract's schema."""
 
 
 @dataclass(frozen=True)
@@ -70,28 +73,39 @@ class HeldOut:
             TrialError: too many completions could not be scored, or the objective is not finite.
         """
         settings = self.objective
-        greedy = self._greedy_objective(policy, step) if settings.greedy else None
         asked = [(vibe, sample) for vibe in self.vibes for sample in range(settings.samples)]
+        greedy = constrained = None
+        # These before the evaluation that is waited for: where that is written, all are.
+        if settings.greedy:
+            completions = self._decode(policy, step, [(vibe, 0) for vibe in self.vibes], None)
+            greedy = self._worth_beside("held_out_greedy", completions, step)
+        if settings.constrained:
+            completions = self._decode(policy, step, asked, settings.decoding_seed, ContractGrammar(policy))
+            constrained = self._worth_beside("held_out_constrained", completions, step)
         completions = self._decode(policy, step, asked, settings.decoding_seed)
         evaluation = score_held_out(completions, settings, self.scorer, self.ledger, step)
-        return evaluation._replace(greedy_objective=greedy)
+        return evaluation._replace(greedy_objective=greedy, constrained_objective=constrained)
 
-    def _greedy_objective(self, policy: Policy, step: int) -> float | None:
-        """Decode every vibe greedily, score it, write its rows; before the evaluation that is waited for."""
-        completions = self._decode(policy, step, [(vibe, 0) for vibe in self.vibes], None)
+    def _worth_beside(self, split: Split, completions: Sequence[Completion], step: int) -> float | None:
+        """Score another decoding, write its rows, and say what it is worth."""
 
         def score() -> float | None:
-            rows = _scored(completions, "held_out_greedy", self.scorer, self.ledger, step)
-            self.ledger.write_greedy(step, rows)
+            rows = _scored(completions, split, self.scorer, self.ledger, step)
+            self.ledger.write_beside(split, step, rows)
             values = _objective_values(rows, self.objective)
             return fmean(values) if values else None
 
         return first_does(score)
 
     def _decode(
-        self, policy: Policy, step: int, asked: Sequence[tuple[VibeRow, int]], decoding_seed: int | None
+        self,
+        policy: Policy,
+        step: int,
+        asked: Sequence[tuple[VibeRow, int]],
+        decoding_seed: int | None,
+        grammar: ContractGrammar | None = None,
     ) -> list[Completion]:
-        """A completion for each vibe and sample; greedily without a seed. Workers share the work."""
+        """A completion for each (vibe, sample); greedily without a seed. Workers share the work."""
         mine = share(asked)
         seeds = None
         if decoding_seed is not None:
@@ -104,6 +118,7 @@ class HeldOut:
                 temperature=self.objective.temperature,
                 max_completion_length=self.objective.max_completion_length,
                 batch_size=self.objective.batch_size,
+                grammar=grammar,
             )
         noise = -1 if decoding_seed is None else decoding_seed
         return everyones(

@@ -116,9 +116,9 @@ class LedgerWriter:
         """Write one evaluation."""
         write_part(self._part("held-out", step), rows)
 
-    def write_greedy(self, step: int, rows: Sequence[LedgerRow]) -> None:
-        """Write the greedy decoding of one evaluation."""
-        write_part(self._part("greedy", step), rows)
+    def write_beside(self, split: Split, step: int, rows: Sequence[LedgerRow]) -> None:
+        """Write another decoding of one evaluation, under a name that no evaluation has."""
+        write_part(self._part(split.removeprefix("held_out_"), step), rows)
 
     def held_out(self, step: int) -> list[LedgerRow]:
         """The rows of the evaluation at a step; none where it was not written."""

@@ -15,6 +15,7 @@ from trainables.policy import eos_token_ids
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trainables.constrained import ContractGrammar
     from trainables.policy import Policy
 
 __all__ = ["GumbelNoise", "Sampled", "sample_completions", "stream_seed"]
@@ -66,6 +67,7 @@ def sample_completions(
     temperature: float,
     max_completion_length: int,
     batch_size: int,
+    grammar: ContractGrammar | None = None,
 ) -> list[Sampled]:
     """One completion per prompt.
 
@@ -77,6 +79,7 @@ def sample_completions(
         max_completion_length: tokens after which a completion is cut off.
         batch_size: completions generated together. Their padding moves logits by about 1e-7, which can
             turn a token only where two candidates tie to that precision.
+        grammar: what a completion may say; anything by default.
     """
     was_training = policy.model.training
     policy.model.eval()
@@ -85,15 +88,21 @@ def sample_completions(
         with merged_adapter(policy.model):
             for start in range(0, len(prompts), batch_size):
                 batch = slice(start, start + batch_size)
-                noise = [] if seeds is None else [GumbelNoise(temperature, seeds[batch])]
-                completions += _sample_batch(policy, prompts[batch], noise, max_completion_length)
+                # The mask first: noise leaves what is forbidden forbidden.
+                processors = [grammar.processor(len(prompts[batch]))] if grammar else []
+                if seeds is not None:
+                    processors.append(GumbelNoise(temperature, seeds[batch]))
+                completions += _sample_batch(policy, prompts[batch], processors, max_completion_length)
         return completions
     finally:
         policy.model.train(was_training)
 
 
 def _sample_batch(
-    policy: Policy, prompts: Sequence[Sequence[int]], noise: list[GumbelNoise], max_completion_length: int
+    policy: Policy,
+    prompts: Sequence[Sequence[int]],
+    processors: list[LogitsProcessor],
+    max_completion_length: int,
 ) -> list[Sampled]:
     started = time.perf_counter()
     model, tokenizer = policy
@@ -111,8 +120,9 @@ def _sample_batch(
     # What these settings leave open, generate takes from the model's own: a repetition penalty, say.
     own, model.generation_config = model.generation_config, settings
     try:
-        processors = LogitsProcessorList(noise)
-        generated = model.generate(**inputs, logits_processor=processors, generation_config=settings)
+        generated = model.generate(
+            **inputs, logits_processor=LogitsProcessorList(processors), generation_config=settings
+        )
     finally:
         model.generation_config = own
     rows = generated[:, inputs["input_ids"].shape[1] :].tolist()

@@ -13,6 +13,7 @@ from common.sentinels import gains_of
 from trainables.best_adapter import Best, BestAdapter
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS
+from trainables.constrained import check_llguidance
 from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut
 from trainables.grpo import (
@@ -81,6 +82,8 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
     config = spec.config
     limit = TimeLimit(config.infra, Path(spec.directory) if is_first() else None)
     check_packages(config)
+    if spec.objective.constrained:
+        check_llguidance()
     path = data_path(spec.held_out_data, "held_out")
     vibes = held_out_rows(load_rows(path, config.data), spec.objective, path)
     train_path = data_path(spec.train_data, "train")

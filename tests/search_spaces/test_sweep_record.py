@@ -26,7 +26,7 @@ def of(hashes: dict[str, str] = DATA, **content: Any) -> str:
         {"space": {"lora.r": {"grid": [1, 2]}}},
         {"budget": {"hours": 3}},
         {"objective": {"sentinels": {"min_distinct_share": 0.5}}},
-        {"objective": {"greedy": True}},
+        {"objective": {"greedy": True, "constrained": True}},
         {"rows": {"grpo.beta": {"kind": "float", "low": 0, "high": 1}}},
     ],
 )
