@@ -28,6 +28,7 @@ from tiny.clap_model import build_model, extractor, train_tokenizer
 from tiny.clap_quality import measure
 from tiny.clap_training import Plan, TrainingSet, train
 from tiny.corpus import generate
+from trainables.checksums import write_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         "seconds": round(seconds),
     }
     (args.output / "quality.json").write_text(json.dumps(quality, indent=2) + "\n")
+    write_checksums(args.output)
     print(json.dumps(quality, indent=2))
     return 0
 

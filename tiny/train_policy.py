@@ -25,6 +25,7 @@ from common.training_config import BASE_MODELS, resolve_model
 from tiny.corpus import generate, payload_json
 from tiny.policy_quality import held_out_quality
 from tiny.tokenizer import MAX_LENGTH, VOCAB_SIZE, train_tokenizer
+from trainables.checksums import write_checksums
 from trainables.policy import Policy
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def main(argv: list[str] | None = None) -> int:
     }
     text = json.dumps(quality, indent=2) + "\n"
     (args.output / "quality.json").write_text(text)
+    write_checksums(args.output)
     print(text, end="")
     return 0
 

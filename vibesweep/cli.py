@@ -13,6 +13,7 @@ from common.errors import BrokenLinesError, ClusterError, RewardError, TrialErro
 from vibesweep import (
     __version__,
     check_renderer,
+    doctor,
     noise_floor,
     rank,
     render,
@@ -48,6 +49,7 @@ app.command("status")(status.status)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)
 app.command("render")(render.render)
+app.command("doctor")(doctor.doctor)
 app.command("check-renderer")(check_renderer.check_renderer)
 
 
@@ -74,7 +76,7 @@ def run(arguments: list[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 3 a sweep at the end of its
-        budget, 4 the cluster's.
+        budget, 4 the cluster's, or what `doctor` has found.
     """
     try:
         code = get_command(app).main(args=arguments, prog_name="vibesweep", standalone_mode=False)

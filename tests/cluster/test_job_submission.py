@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import ray
 
 from common.records import ResultRecord
 
@@ -100,3 +101,24 @@ def test_a_relative_storage_is_refused_inside_a_job(head: Head) -> None:
     job = head.submit("python", "-m", "vibesweep", "sweep", "run", "tests/cluster/smallest_sweep.yaml")
     assert job.returncode != 0
     assert "storage must be absolute inside a submitted job" in job.stdout
+
+
+def test_the_doctor_reaches_the_cluster_with_its_token_only(head: Head, tmp_path: Path) -> None:
+    doctor = [
+        sys.executable,
+        "-m",
+        "vibesweep",
+        "doctor",
+        "--address",
+        head.address,
+        "--storage",
+        str(tmp_path),
+    ]
+    env = head.env | {"HF_HUB_OFFLINE": "1"}
+    reached = subprocess.run(doctor, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert reached.returncode == 0, reached.stdout + reached.stderr
+    assert f"{ray.__version__} at {head.address}, 1 node\n" in reached.stdout
+    env["RAY_AUTH_MODE"] = "disabled"
+    refused = subprocess.run(doctor, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 4
+    assert "export RAY_AUTH_MODE=token" in refused.stdout
