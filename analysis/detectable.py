@@ -48,8 +48,10 @@ def smallest_detectable(
     Both are evaluated on the same vibes, each with so many training seeds. Their difference then has the
     variance 2 (d^2 / (S V J) + b^2 / S) with d the spread of decoding and b that of training seeds, and is
     found where its interval excludes zero: at (t_confidence + t_power) standard errors. The critical values
-    are Student's, weighted by the two sources' variances as in `analysis.intervals`. An untrained policy has
-    no training seeds and is evaluated once: against it the variance is (1 + S) d^2 / (S V J) + b^2 / S.
+    are Student's, weighted by the two sources' variances as in `analysis.intervals`: there all configurations
+    tell the spread of seeds together, so it has S - 1 degrees of freedom for each of them. An untrained
+    policy has no training seeds and is evaluated once: against it the variance is
+    (1 + S) d^2 / (S V J) + b^2 / S.
 
     Decoding is taken as independent. Policies that write alike share its noise and are told apart sooner, so
     this is the cautious number.
@@ -59,7 +61,8 @@ def smallest_detectable(
         seeds: S >= 1 training seeds of each configuration.
         vibes: V >= 2 held-out vibes.
         samples: J >= 1 completions per vibe.
-        num_compared: comparisons among which this one was picked, for which its interval is corrected.
+        num_compared: configurations among which this one was picked: its interval is corrected for them,
+            and they share the spread of their seeds.
         untrained: whether the other side is the untrained policy.
 
     Raises:
@@ -71,6 +74,7 @@ def smallest_detectable(
             f"{num_compared} and {vibes}"
         )
     trained = 1 if untrained else 2
+    sharing = max(trained, num_compared)
     by_vibes = (1 + seeds if untrained else 2) * floor.objective_decoding**2 / (seeds * vibes * samples)
     by_seeds = trained * (floor.objective_seeds or 0.0) ** 2 / seeds
     if by_vibes + by_seeds == 0:
@@ -81,7 +85,7 @@ def smallest_detectable(
         return float(stdtrit(df, (1 + confidence) / 2) + stdtrit(df, POWER))
 
     # One seed says nothing of their spread; the rank's interval then leaves it out, and so must this.
-    t_seeds = critical(trained * (seeds - 1)) if seeds > 1 else critical(vibes - 1)
+    t_seeds = critical(sharing * (seeds - 1)) if seeds > 1 else critical(vibes - 1)
     weighted = critical(vibes - 1) * by_vibes + t_seeds * by_seeds
     return float(weighted / (by_vibes + by_seeds) * (by_vibes + by_seeds) ** 0.5)
 

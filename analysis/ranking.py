@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from analysis.arms import sort_into_arms
-from analysis.comparisons import against_untrained, tied_with_best
+from analysis.comparisons import against_untrained, prospects, tied_with_best
 from analysis.detection import sweep_detection
 from analysis.evaluations import held_out_evaluations, objective_cells
 from analysis.feasibility import judge, sentinel_rows
@@ -18,7 +18,7 @@ from common.objective import ObjectiveConfig
 
 if TYPE_CHECKING:
     from analysis.arms import Arm, RowGroup, Unranked
-    from analysis.comparisons import Difference
+    from analysis.comparisons import Difference, Prospect
     from analysis.detection import SweepDetection
     from analysis.intervals import Interval
     from analysis.sweep import Sweep
@@ -61,6 +61,9 @@ class RankedRow:
     """None for baselines, and where no untrained policy of the same model and prompt was evaluated."""
     tied_with_best: bool
     """Whether it is the best configuration, or cannot be told from it."""
+    prospect: Prospect | None = None
+    """What it promises among the configurations that can be the best; None for baselines, for infeasible
+    configurations beside feasible ones, and where the configurations share fewer than two vibes."""
     changes: tuple[Change, ...] = ()
     """How the configuration changed while it trained; label, params and hash are those it began with."""
     infeasible: tuple[str, ...] = ()
@@ -148,6 +151,7 @@ def compute_ranking(
     # Among the infeasible only where there is nothing else.
     peers = [arm for arm in trials if not judged[arm].reasons] or trials
     tied = tied_with_best(best, peers, objective) if best else set()
+    promised = prospects(peers, objective)
     detection = sweep_detection(
         trials,
         [arm for arm in arms if arm in peers],
@@ -161,6 +165,7 @@ def compute_ranking(
         rows=tuple(
             replace(
                 _row(rank, arm, intervals[arm], differences.get(arm), tied=arm in tied),
+                prospect=promised.get(arm),
                 infeasible=judged[arm].reasons,
                 sentinels=judged[arm].sentinels,
             )
