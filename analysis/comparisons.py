@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.arms import Arm
+    from analysis.intervals import Scores, SeedNoise
     from common.objective import ObjectiveConfig
 
-__all__ = ["Difference", "Prospect", "against_untrained", "prospects", "tied_with_best"]
+__all__ = ["Difference", "Prospect", "against_untrained", "is_ahead", "prospects", "tied_with_best"]
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,26 @@ def tied_with_best(best: Arm, trials: Sequence[Arm], objective: ObjectiveConfig)
     """
     scores = [objective_cells(arm.cells, objective) for arm in trials]
     noise = dict(zip(trials, seed_noise(scores), strict=True))
-    corrected = _corrected(len(trials) - 1)
 
     def is_behind(arm: Arm) -> bool:
         pair = None if arm is best else paired_cells(best, arm)
         if pair is None:
             return False
         ahead = objective_cells(pair[0], objective) - objective_cells(pair[1], objective)
-        both = noise[best].plus(noise[arm])
-        return mean_interval(ahead.mean(0), confidence=corrected, noise=both).low > 0
+        return is_ahead(ahead.mean(0), noise[best].plus(noise[arm]), num_compared=len(trials) - 1)
 
     return {arm for arm in trials if not is_behind(arm)}
+
+
+def is_ahead(by_vibe: Scores, noise: SeedNoise, *, num_compared: int) -> bool:
+    """Whether one configuration leads another by more than noise.
+
+    Args:
+        by_vibe: [V] its paired difference to the other, averaged over seeds.
+        noise: what the seeds of both add.
+        num_compared: comparisons of which this is one; all of them hold at once.
+    """
+    return mean_interval(by_vibe, confidence=_corrected(num_compared), noise=noise).low > 0
 
 
 def prospects(trials: Sequence[Arm], objective: ObjectiveConfig) -> dict[Arm, Prospect]:

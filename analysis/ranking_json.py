@@ -20,13 +20,14 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
     """The ranking as plain data. Keys are a contract: more may come, none goes.
 
     `diff_…` compares a trial with its untrained policy, paired by vibe and sample; `low` and `high` are
-    corrected for the number of configurations compared, those that end in `_single` are not. The
-    validity part and the audio part make up `diff_mean`. `p_best` is the probability that a configuration is
-    the best one, and `expected` its mean, corrected for having been picked (docs/statistics.md). A value that
-    does not exist is null. `infeasible` lists the sentinels' rules that a configuration breaks;
-    such rows come last, whatever their objective. A row with a `lineage` changed while it trained: its label, params and hash are those it began with, and
-    `params_after` of the last entry are those it ended with. `smallest_detectable` is what the sweep finds
-    four times in five; it more often misses a true difference as small as a lead that `is_below` that.
+    corrected for the number of configurations compared, those that end in `_single` are not. The validity
+    part and the audio part make up `diff_mean`. `p_best` is the probability that a configuration is the best
+    one, and `expected` its mean, corrected for having been picked (docs/statistics.md). A value that does not
+    exist is null. `infeasible` lists the sentinels' rules that a configuration breaks; such rows come last,
+    whatever their objective. A row with a `lineage` changed while it trained: its label, params and hash are
+    those it began with, and `params_after` of the last entry are those it ended with. `smallest_detectable`
+    is what the sweep finds four times in five; it more often misses a true difference as small as a lead that
+    `is_below` that.
     """
     return {
         "sweep": ranking.sweep,
