@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import chdtrc, stdtrit
 
 from analysis.arms import sort_into_arms
-from analysis.evaluations import held_out_evaluations, objective_cells
+from analysis.evaluations import EVALUATION_COLUMNS, held_out_evaluations, objective_cells
 from analysis.intervals import CONFIDENCE
 from common.errors import UserError
 
@@ -157,12 +157,12 @@ def seed_spread_of(sweep: Sweep) -> float:
     Raises:
         UserError: no configuration has two finished seeds.
     """
-    arms, _ = sort_into_arms(sweep.trials, held_out_evaluations(sweep.ledger))
+    arms, _ = sort_into_arms(sweep.trials, held_out_evaluations(sweep.last_evaluations(EVALUATION_COLUMNS)))
     trials = [objective_cells(arm.cells, sweep.objective) for arm in arms if arm.kind == "trial"]
     spread = seed_spread(trials)
     if spread is None:
         raise UserError(
-            f"{sweep.directory} must have a configuration with two finished seeds, got none; list more "
+            f"{sweep.folder.path} must have a configuration with two finished seeds, got none; list more "
             "`seeds` in its sweep file"
         )
     return spread
