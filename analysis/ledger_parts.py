@@ -95,7 +95,11 @@ def _scanner(
         filesystem=filesystem,
     )
     return dataset.scanner(
-        columns=list(columns), filter=None if split is None else pc.field("split") == split
+        columns=list(columns),
+        filter=None if split is None else pc.field("split") == split,
+        # By default sixteen files wait in memory: as much as the rows themselves.
+        fragment_readahead=2,
+        batch_readahead=2,
     )
 
 
@@ -121,9 +125,20 @@ def read_rows(
     try:
         return _scanner(filesystem, parts, columns, split).to_table().unify_dictionaries()
     except (pa.ArrowInvalid, OSError) as error:
+        damaged = next((part.path for part in parts if not _can_be_read(filesystem, part, columns)), None)
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"a part of the ledger is damaged, its end is not: {error}; delete that file"
+            f"{damaged or 'the ledger'} must be a whole file, got one that is damaged in its middle "
+            f"({reason}); copy it again, or remove it"
         ) from error
+
+
+def _can_be_read(filesystem: FileSystem, part: LedgerPart, columns: Sequence[str]) -> bool:
+    try:
+        _scanner(filesystem, [part], columns, None).to_table()
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
 
 
 def stream_rows(

@@ -4,8 +4,9 @@
 
 Writes a synthetic sweep of configurations with three seeds, 500 steps each, evaluated every 50 steps on 64
 vibes, the rest rollouts in parts of 50 steps with completions of 400 random characters (about 3 GB on disk
-for ten million rows, removed at the end), then loads and ranks it in a process of its own, as `vibesweep rank --json` does;
-`cpu_s` are the core-seconds of both, imports included. `--all` also reads all numbers of all rows.
+for ten million rows, removed at the end), then loads and ranks it in a process of its own, as `vibesweep
+rank --json` does; `cpu_s` are the core-seconds of both, imports included. `--all` also reads all numbers of
+all rows.
 """
 
 from __future__ import annotations
@@ -93,6 +94,11 @@ def write_sweep(folder: Path, num_rows: int) -> int:
     return int(num_trials * by_trial + VIBES)
 
 
+def most_memory_gb() -> float:
+    """The most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def measure(folder: Path, *, read_all: bool) -> None:
     """Load and rank; print seconds and the most memory of this process as JSON."""
     from analysis import compute_ranking, load_sweep, ranking_json  # noqa: PLC0415
@@ -104,11 +110,12 @@ def measure(folder: Path, *, read_all: bool) -> None:
     ranked = time.perf_counter()
     found = {"rows": sweep.num_rows, "files": len(sweep.parts), "ranked": len(rows), "load_s": loaded - start,
              "rank_s": ranked - loaded, "cpu_s": time.process_time()}  # fmt: skip
+    found["most_memory_gb"] = most_memory_gb()
     if read_all:
         texts = {"completion", "music_config"}
         table = sweep.rows([name for name in LEDGER_SCHEMA.names if name not in texts])
         found |= {"all_s": time.perf_counter() - ranked, "all_gb": table.nbytes / 1e9}
-    found["most_memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        found["all_most_memory_gb"] = most_memory_gb()
     print(json.dumps(found))
 
 
