@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from analysis.arms import paired_cells
+from analysis.best import contest
 from analysis.differences import paired_difference
-from analysis.evaluations import objective_cells
+from analysis.evaluations import cell_means, objective_cells
 from analysis.intervals import CONFIDENCE, Interval, mean_interval, mean_intervals, seed_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.arms import Arm
+    from analysis.intervals import Scores, SeedNoise
     from common.objective import ObjectiveConfig
 
-__all__ = ["Difference", "against_untrained", "tied_with_best"]
+__all__ = ["Difference", "Prospect", "against_untrained", "is_ahead", "prospects", "tied_with_best"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,15 @@ class Difference:
     None where one side wrote no config that could be rendered."""
     audio_over_valid: Interval | None
     """Difference of the mean audio component of rendered completions, not weighted."""
+
+
+class Prospect(NamedTuple):
+    """What picking a configuration would get one."""
+
+    probability: float
+    """That it is the best of those compared."""
+    expected: float
+    """Objective that new seeds on new vibes would have on average: the mean, corrected for being picked."""
 
 
 def against_untrained(
@@ -76,17 +89,47 @@ def tied_with_best(best: Arm, trials: Sequence[Arm], objective: ObjectiveConfig)
     """
     scores = [objective_cells(arm.cells, objective) for arm in trials]
     noise = dict(zip(trials, seed_noise(scores), strict=True))
-    corrected = _corrected(len(trials) - 1)
 
     def is_behind(arm: Arm) -> bool:
         pair = None if arm is best else paired_cells(best, arm)
         if pair is None:
             return False
         ahead = objective_cells(pair[0], objective) - objective_cells(pair[1], objective)
-        both = noise[best].plus(noise[arm])
-        return mean_interval(ahead.mean(0), confidence=corrected, noise=both).low > 0
+        return is_ahead(ahead.mean(0), noise[best].plus(noise[arm]), num_compared=len(trials) - 1)
 
     return {arm for arm in trials if not is_behind(arm)}
+
+
+def is_ahead(by_vibe: Scores, noise: SeedNoise, *, num_compared: int) -> bool:
+    """Whether one configuration leads another by more than noise.
+
+    Args:
+        by_vibe: [V] its paired difference to the other, averaged over seeds.
+        noise: what the seeds of both add.
+        num_compared: comparisons of which this is one; all of them hold at once.
+    """
+    return mean_interval(by_vibe, confidence=_corrected(num_compared), noise=noise).low > 0
+
+
+def prospects(trials: Sequence[Arm], objective: ObjectiveConfig) -> dict[Arm, Prospect]:
+    """What each configuration promises among all of them, on the vibes that are scored in every one.
+
+    Returns:
+        Nothing where there are fewer than two such vibes.
+    """
+    if not trials:
+        return {}
+    vibes = np.logical_and.reduce([arm.evaluations.scored_vibes for arm in trials])
+    if vibes.sum() < 2:
+        return {}
+    found = contest(
+        [
+            objective_cells(cell_means(arm.evaluations, arm.evaluations.scored, vibes), objective)
+            for arm in trials
+        ]
+    )
+    columns = zip(found.probability.tolist(), found.expected.tolist(), strict=True)
+    return {arm: Prospect(*values) for arm, values in zip(trials, columns, strict=True)}
 
 
 def _corrected(num_compared: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.evaluations import cell_means, held_out_evaluations, objective_cells
+from analysis.evaluations import EVALUATION_COLUMNS, cell_means, held_out_evaluations, objective_cells
 
 if TYPE_CHECKING:
     from analysis.arms import RowGroup
@@ -29,7 +29,7 @@ class LearningCurve:
 
 def compute_learning_curves(sweep: Sweep) -> list[LearningCurve]:
     """The curve of every trial that has an evaluation, also of those that failed or still run."""
-    evaluations = held_out_evaluations(sweep.ledger)
+    evaluations = held_out_evaluations(sweep.rows(EVALUATION_COLUMNS, "held_out"))
     curves = []
     for trial in sweep.trials:
         record, points = trial.record, {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import chdtrc, stdtrit
 
 from analysis.arms import sort_into_arms
-from analysis.evaluations import held_out_evaluations, objective_cells
+from analysis.evaluations import EVALUATION_COLUMNS, held_out_evaluations, objective_cells
 from analysis.intervals import CONFIDENCE
 from common.errors import UserError
 
@@ -46,9 +46,10 @@ def smallest_detectable(
     """The smallest true difference of two configurations that a sweep finds with probability POWER.
 
     Both are evaluated on the same vibes, each with so many training seeds. Their difference then has the
-    variance 2 (d^2 / (S V J) + b^2 / S) with d the spread of decoding and b that of training seeds, and is
-    found where its interval excludes zero: at (t_confidence + t_power) standard errors. The critical values
-    are Student's, weighted by the two sources' variances as in `analysis.intervals`. An untrained policy has
+    variance 2 (d^2 / (S V J) + b^2 / S) with d the spread of decoding and b that of training seeds. It is
+    found where its interval excludes zero: where it is larger than the interval's half width, on average that
+    of `analysis.intervals` for such spreads, by t_power of its own standard errors. There all configurations
+    tell the spread of seeds together, with S - 1 degrees of freedom for each of them. An untrained policy has
     no training seeds and is evaluated once: against it the variance is (1 + S) d^2 / (S V J) + b^2 / S.
 
     Decoding is taken as independent. Policies that write alike share its noise and are told apart sooner, so
@@ -59,7 +60,8 @@ def smallest_detectable(
         seeds: S >= 1 training seeds of each configuration.
         vibes: V >= 2 held-out vibes.
         samples: J >= 1 completions per vibe.
-        num_compared: comparisons among which this one was picked, for which its interval is corrected.
+        num_compared: configurations among which this one was picked: its interval is corrected for them,
+            and they share the spread of their seeds.
         untrained: whether the other side is the untrained policy.
 
     Raises:
@@ -71,19 +73,38 @@ def smallest_detectable(
             f"{num_compared} and {vibes}"
         )
     trained = 1 if untrained else 2
-    by_vibes = (1 + seeds if untrained else 2) * floor.objective_decoding**2 / (seeds * vibes * samples)
-    by_seeds = trained * (floor.objective_seeds or 0.0) ** 2 / seeds
+    cell = floor.objective_decoding**2 / (seeds * vibes * samples)
+    by_vibes, by_seeds = (
+        (1 + seeds if untrained else 2) * cell,
+        trained * (floor.objective_seeds or 0.0) ** 2 / seeds,
+    )
     if by_vibes + by_seeds == 0:
         return 0.0
+    # What an interval takes for the seeds: the spread of their means, to which decoding adds. One seed says
+    # nothing of it; the interval then leaves it out.
+    rest = trained * cell
+    sharing = max(trained, num_compared)
+    taken = _taken(sharing, seeds) * (by_seeds + rest) if seeds > 1 else 0.0
+    df = sharing * (seeds - 1) or vibes - 1
 
-    def critical(df: int) -> float:
-        confidence = 1 - (1 - CONFIDENCE) / num_compared
-        return float(stdtrit(df, (1 + confidence) / 2) + stdtrit(df, POWER))
+    def critical(probability: float) -> float:
+        t_vibes, t_seeds = (float(stdtrit(n, probability)) for n in (vibes - 1, df))
+        return (t_vibes * by_vibes + t_seeds * taken) / (by_vibes + taken)
 
-    # One seed says nothing of their spread; the rank's interval then leaves it out, and so must this.
-    t_seeds = critical(trained * (seeds - 1)) if seeds > 1 else critical(vibes - 1)
-    weighted = critical(vibes - 1) * by_vibes + t_seeds * by_seeds
-    return float(weighted / (by_vibes + by_seeds) * (by_vibes + by_seeds) ** 0.5)
+    width = by_vibes + (taken - rest if seeds > 1 else by_seeds)
+    confidence = 1 - (1 - CONFIDENCE) / num_compared
+    own_error = (by_vibes + by_seeds) ** 0.5
+    return float(critical((1 + confidence) / 2) * width**0.5 + critical(POWER) * own_error)
+
+
+def _taken(sharing: int, seeds: int) -> float:
+    """What an interval takes for the variance of seeds, on average, as a multiple of the true one.
+
+    That is the larger of a configuration's own and the pooled estimate. With X = chi^2_d / d of the own one,
+    E max(X, 1) = 1 + P(chi^2_(d+2) > d) - P(chi^2_d > d); the pool holds a share of the own one itself.
+    """
+    d = seeds - 1
+    return 1 + (1 - 1 / sharing) * float(chdtrc(d + 2, d) - chdtrc(d, d))
 
 
 def seed_spread(arms: Sequence[Scores]) -> float | None:
@@ -136,12 +157,12 @@ def seed_spread_of(sweep: Sweep) -> float:
     Raises:
         UserError: no configuration has two finished seeds.
     """
-    arms, _ = sort_into_arms(sweep.trials, held_out_evaluations(sweep.ledger))
+    arms, _ = sort_into_arms(sweep.trials, held_out_evaluations(sweep.last_evaluations(EVALUATION_COLUMNS)))
     trials = [objective_cells(arm.cells, sweep.objective) for arm in arms if arm.kind == "trial"]
     spread = seed_spread(trials)
     if spread is None:
         raise UserError(
-            f"{sweep.directory} must have a configuration with two finished seeds, got none; list more "
+            f"{sweep.folder.path} must have a configuration with two finished seeds, got none; list more "
             "`seeds` in its sweep file"
         )
     return spread

@@ -7,7 +7,8 @@ that two evaluations can be compared completion by completion.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from common.objective import ObjectiveConfig
 
 __all__ = [
+    "EVALUATION_COLUMNS",
     "CellMeans",
     "EvaluationKey",
     "Evaluations",
@@ -64,13 +66,17 @@ class Evaluations:
         """[V] whether a vibe has a score in every evaluation."""
         return vibes_in_all(self.scored)
 
+    @cached_property
+    def _index(self) -> dict[EvaluationKey, int]:
+        return {key: index for index, key in enumerate(self.keys)}
+
     def last_steps(self) -> dict[str, int]:
         """Each trial's last evaluated step."""
         return dict(self.keys)
 
     def select(self, keys: Sequence[EvaluationKey]) -> Evaluations:
         """Some of the evaluations, in the order given."""
-        index = [self.keys.index(key) for key in keys]
+        index = [self._index[key] for key in keys]
         return Evaluations(
             keys=tuple(keys),
             prompt_ids=self.prompt_ids,
@@ -83,12 +89,20 @@ class Evaluations:
         )
 
 
-def held_out_evaluations(ledger: pa.Table) -> Evaluations:
-    """Align all held-out rows of a ledger.
+EVALUATION_COLUMNS: Final = (
+    "trial_id", "step", "prompt_id", "sample", "format", "schema", "audio", "unscored_reason",
+)  # fmt: skip
+"""What aligning held-out rows takes."""
+
+
+def held_out_evaluations(rows: pa.Table) -> Evaluations:
+    """Align held-out rows.
 
     A row without a reason whose components are missing or not finite is unscored too.
+
+    Args:
+        rows: EVALUATION_COLUMNS of held-out rows, at least, in any order.
     """
-    rows = ledger.filter(pc.equal(ledger["split"], "held_out"))
     trial_ids, trial = _codes(rows["trial_id"])
     prompt_ids, prompt = _codes(rows["prompt_id"])
     samples, sample = np.unique(rows["sample"].to_numpy(), return_inverse=True)
@@ -125,6 +139,7 @@ def held_out_evaluations(ledger: pa.Table) -> Evaluations:
 
 def _codes(column: pa.ChunkedArray) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """A column's distinct values in order, and each row's index among them."""
+    column = column.cast(pa.string())
     values = pc.unique(column).sort()
     return tuple(values.to_pylist()), pc.index_in(column, values).to_numpy().astype(np.int64)
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from analysis.evaluations import EvaluationKey
 from common.sentinel_rules import broken_margin, broken_variety
@@ -15,10 +12,12 @@ from common.sentinels import SentinelRow, sentinels_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pyarrow as pa
+
     from analysis.arms import Arm
     from common.sentinels import SentinelConfig, Sentinels
 
-__all__ = ["Judgement", "judge", "sentinel_rows"]
+__all__ = ["SENTINEL_COLUMNS", "Judgement", "judge", "sentinel_rows"]
 
 
 class Judgement(NamedTuple):
@@ -30,12 +29,19 @@ class Judgement(NamedTuple):
     """Why it is infeasible; nothing where it is not."""
 
 
-def sentinel_rows(ledger: pa.Table, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, list[SentinelRow]]:
-    """What the sentinels need of some of a ledger's held-out evaluations."""
+SENTINEL_COLUMNS: Final = ("trial_id", "step", *SentinelRow._fields)
+"""What judging held-out rows takes."""
+
+
+def sentinel_rows(rows: pa.Table, keys: Iterable[EvaluationKey]) -> dict[EvaluationKey, list[SentinelRow]]:
+    """What the sentinels need of some evaluations.
+
+    Args:
+        rows: SENTINEL_COLUMNS of held-out rows, at least.
+        keys: the evaluations.
+    """
     wanted = set(keys)
-    trials = pa.array(sorted({key.trial_id for key in wanted}), pa.string())
-    rows = ledger.filter(pc.and_(pc.equal(ledger["split"], "held_out"), pc.is_in(ledger["trial_id"], trials)))
-    columns = [rows[name].to_pylist() for name in ("trial_id", "step", *SentinelRow._fields)]
+    columns = [rows[name].to_pylist() for name in SENTINEL_COLUMNS]
     found: dict[EvaluationKey, list[SentinelRow]] = defaultdict(list)
     for trial_id, step, *values in zip(*columns, strict=True):
         key = EvaluationKey(trial_id, step)

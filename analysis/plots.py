@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from analysis.curves import LearningCurve
     from analysis.intervals import Interval
+    from analysis.mixture import MixturePoint
     from analysis.ranking import Ranking
 
-__all__ = ["plot_learning_curves", "plot_ranking"]
+__all__ = ["plot_learning_curves", "plot_ranking", "plot_weight_map"]
 
 _TRIAL: Final = "#1f6feb"
 _BASELINE: Final = "#8b949e"
@@ -90,5 +91,42 @@ def plot_learning_curves(curves: Sequence[LearningCurve]) -> go.Figure:
         xaxis_title="optimizer steps",
         yaxis_title="held-out objective",
         legend_title="configuration",
+    )
+    return figure
+
+
+def plot_weight_map(points: Sequence[MixturePoint]) -> go.Figure:
+    """The triangle of all mixtures of weights, each point in the color of the configuration that wins."""
+    figure = go.Figure()
+    names = list(dict.fromkeys(short_name(point.best) for point in points))
+    for index, name in enumerate(names):
+        won = [point for point in points if short_name(point.best) == name]
+        shares = zip(*(point.weights for point in won), strict=True)
+        figure.add_trace(
+            go.Scatterternary(
+                **dict(zip("abc", (list(share) for share in shares), strict=True)),
+                name=f"{name} ({len(won) / len(points):.0%})",
+                mode="markers",
+                # Shape as well as color, so that no one needs to tell colors apart.
+                marker={
+                    "color": qualitative.Plotly[index % len(qualitative.Plotly)],
+                    "symbol": index % 10,
+                    "size": 11,
+                },
+                customdata=[(point.objective, point.lead) for point in won],
+                hovertemplate="format %{a:.2f}, schema %{b:.2f}, audio %{c:.2f}<br>objective "
+                "%{customdata[0]:.3f}, ahead by %{customdata[1]:.3f}",
+            )
+        )
+    figure.update_layout(
+        template="plotly_white",
+        title="which configuration wins under which weights",
+        legend_title="configuration (share of the mixtures)",
+        ternary={
+            "sum": 1,
+            "aaxis_title_text": "format",
+            "baxis_title_text": "schema",
+            "caxis_title_text": "audio",
+        },
     )
     return figure

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any, Final
 
 from analysis.arms import sort_into_arms
-from analysis.comparisons import against_untrained, tied_with_best
+from analysis.comparisons import against_untrained, prospects, tied_with_best
 from analysis.detection import sweep_detection
-from analysis.evaluations import held_out_evaluations, objective_cells
-from analysis.feasibility import judge, sentinel_rows
+from analysis.evaluations import EVALUATION_COLUMNS, held_out_evaluations, objective_cells
+from analysis.feasibility import SENTINEL_COLUMNS, judge, sentinel_rows
 from analysis.intervals import CONFIDENCE, mean_intervals
 from common.objective import ObjectiveConfig
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from analysis.arms import Arm, RowGroup, Unranked
-    from analysis.comparisons import Difference
+    from analysis.comparisons import Difference, Prospect
     from analysis.detection import SweepDetection
     from analysis.intervals import Interval
     from analysis.sweep import Sweep
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from common.noise_floor import NoiseFloor
     from common.reward_config import RewardWeights
     from common.sentinels import Sentinels
+
+_COLUMNS: Final = tuple(dict.fromkeys((*EVALUATION_COLUMNS, *SENTINEL_COLUMNS, "scorer_id", "renderer_id")))
 
 __all__ = ["RankedRow", "Ranking", "compute_ranking"]
 
@@ -61,6 +62,9 @@ class RankedRow:
     """None for baselines, and where no untrained policy of the same model and prompt was evaluated."""
     tied_with_best: bool
     """Whether it is the best configuration, or cannot be told from it."""
+    prospect: Prospect | None = None
+    """What it promises among the configurations that can be the best; None for baselines, for infeasible
+    configurations beside feasible ones, and where the configurations share fewer than two vibes."""
     changes: tuple[Change, ...] = ()
     """How the configuration changed while it trained; label, params and hash are those it began with."""
     infeasible: tuple[str, ...] = ()
@@ -87,7 +91,7 @@ class Ranking:
     """Trials that the sweep's scheduler stopped; their configurations are not ranked."""
     num_torn_files: int
     scorers: tuple[str, ...]
-    """Scorer and renderer of the held-out rows; scores of two kinds cannot be compared."""
+    """Scorer and renderer of the last evaluations; scores of two kinds cannot be compared."""
     unscored_reasons: tuple[tuple[str, int], ...] = ()
     """Why completions could not be scored, rollouts among them, and how many; the most frequent first."""
     detection: SweepDetection | None = None
@@ -128,7 +132,8 @@ def compute_ranking(
     objective = sweep.objective
     if weights is not None:
         objective = ObjectiveConfig.model_validate(objective.model_dump() | {"weights": weights})
-    evaluations = held_out_evaluations(sweep.ledger)
+    rows = sweep.last_evaluations(_COLUMNS)
+    evaluations = held_out_evaluations(rows)
     arms, unranked = sort_into_arms(sweep.trials, evaluations)
     trials = [arm for arm in arms if arm.kind == "trial"]
     baselines = [arm for arm in arms if arm.kind == "baseline"]
@@ -141,13 +146,14 @@ def compute_ranking(
     differences = against_untrained(trials, baselines, objective)
     rules = objective.sentinels
     keys = [key for arm in arms for key in arm.evaluations.keys]
-    sentinels = sentinel_rows(sweep.ledger, keys)
+    sentinels = sentinel_rows(rows, keys)
     judged = {arm: judge(arm, sentinels, rules) for arm in arms}
     arms.sort(key=lambda arm: (bool(judged[arm].reasons), -intervals[arm].mean, arm.record.label))
     best = next((arm for arm in arms if arm.kind == "trial"), None)
     # Among the infeasible only where there is nothing else.
     peers = [arm for arm in trials if not judged[arm].reasons] or trials
     tied = tied_with_best(best, peers, objective) if best else set()
+    promised = prospects(peers, objective)
     detection = sweep_detection(
         trials,
         [arm for arm in arms if arm in peers],
@@ -161,6 +167,7 @@ def compute_ranking(
         rows=tuple(
             replace(
                 _row(rank, arm, intervals[arm], differences.get(arm), tied=arm in tied),
+                prospect=promised.get(arm),
                 infeasible=judged[arm].reasons,
                 sentinels=judged[arm].sentinels,
             )
@@ -171,7 +178,7 @@ def compute_ranking(
         num_running=sum(trial.result is None for trial in sweep.trials),
         num_stopped=sum(trial.was_stopped for trial in sweep.trials),
         num_torn_files=len(sweep.torn_files),
-        scorers=_scorers(sweep),
+        scorers=_scorers(rows),
         unscored_reasons=_unscored_reasons(sweep),
         detection=detection,
         # Under other weights than the sweep's, no measurement of its file would be of this objective.
@@ -204,11 +211,9 @@ def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None,
 
 
 def _unscored_reasons(sweep: Sweep) -> tuple[tuple[str, int], ...]:
-    reasons = Counter(reason for reason in sweep.ledger["unscored_reason"].to_pylist() if reason is not None)
-    return tuple(sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0])))
+    return tuple(sorted(sweep.unscored_reasons().items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def _scorers(sweep: Sweep) -> tuple[str, ...]:
-    held_out = sweep.ledger.filter(pc.equal(sweep.ledger["split"], "held_out"))
-    pairs = pc.binary_join_element_wise(held_out["scorer_id"], held_out["renderer_id"], " on ")
-    return tuple(sorted(pc.unique(pairs).to_pylist()))
+def _scorers(rows: pa.Table) -> tuple[str, ...]:
+    pairs = rows.select(["scorer_id", "renderer_id"]).group_by(["scorer_id", "renderer_id"]).aggregate([])
+    return tuple(sorted(f"{pair['scorer_id']} on {pair['renderer_id']}" for pair in pairs.to_pylist()))

@@ -20,12 +20,14 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
     """The ranking as plain data. Keys are a contract: more may come, none goes.
 
     `diff_…` compares a trial with its untrained policy, paired by vibe and sample; `low` and `high` are
-    corrected for the number of configurations compared, those that end in `_single` are not. The
-    validity part and the audio part make up `diff_mean`. A value that does not exist is null. `infeasible`
-    lists the sentinels' rules that a configuration breaks; such rows come last, whatever their objective. A
-    row with a `lineage` changed while it trained: its label, params and hash are those it began with, and
-    `params_after` of the last entry are those it ended with. `smallest_detectable` is what the sweep finds
-    four times in five; it more often misses a true difference as small as a lead that `is_below` that.
+    corrected for the number of configurations compared, those that end in `_single` are not. The validity
+    part and the audio part make up `diff_mean`. `p_best` is the probability that a configuration is the best
+    one, and `expected` its mean, corrected for having been picked (docs/statistics.md). A value that does not
+    exist is null. `infeasible` lists the sentinels' rules that a configuration breaks; such rows come last,
+    whatever their objective. A row with a `lineage` changed while it trained: its label, params and hash are
+    those it began with, and `params_after` of the last entry are those it ended with. `smallest_detectable`
+    is what the sweep finds four times in five; it more often misses a true difference as small as a lead that
+    `is_below` that.
     """
     return {
         "sweep": ranking.sweep,
@@ -88,6 +90,8 @@ def _row(row: RankedRow) -> dict[str, Any]:
         "rendered": row.rendered,
         "audio_over_valid": row.audio_over_valid,
         "tied_with_best": row.tied_with_best,
+        "p_best": row.prospect.probability if row.prospect else None,
+        "expected": row.prospect.expected if row.prospect else None,
         "infeasible": list(row.infeasible),
         "sentinels": [
             one._asdict() | {"seed": seed} for seed, one in zip(row.seeds, row.sentinels, strict=True)

@@ -49,6 +49,11 @@ def summary(ranking: Ranking) -> list[str]:
         f"{head}: {short_name(best)}, with objective {plus_minus(best.objective)} "
         f"over {_count(len(best.seeds), 'seed')} and {_count(best.num_vibes, 'held-out vibe')}."
     ]
+    if best.prospect and (num := sum(row.prospect is not None for row in ranking.configurations)) > 1:
+        sentences.append(
+            f"It is the best of {num} with probability {best.prospect.probability:.2f}; corrected for having "
+            f"been picked, {best.prospect.expected:.3f} is to be expected of it again."
+        )
     if best.difference:
         sentences += _against_untrained(best.difference, ranking.num_compared)
     tied = [short_name(row) for row in others if row.tied_with_best]

@@ -25,7 +25,9 @@ def render_ranking(ranking: Ranking) -> Group:
             f"  held-out objective = {objective_formula(ranking)}",
             overflow="fold",
         ),
+        Text(),
         _table(ranking),
+        Text(),
         *(Text(sentence) for sentence in summary(ranking)),
         *(Text(warning, style="yellow") for warning in warnings(ranking)),
         Text(f"\n{_legend(ranking)}", style="dim"),
@@ -33,10 +35,10 @@ def render_ranking(ranking: Ranking) -> Group:
 
 
 def _table(ranking: Ranking) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False, header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("configuration", overflow="fold")
-    for header in ("objective", "vs untrained", "valid", "audio", "seeds"):
+    for header in ("objective", "vs untrained", "best", "valid", "audio", "seeds"):
         table.add_column(header, justify="right", no_wrap=True)
     best = next(iter(ranking.configurations), None)
     for row in ranking.rows:
@@ -57,6 +59,7 @@ def _cells(row: RankedRow, *, tied: bool) -> tuple[Text, ...]:
         Text(short_name(row)),
         Text(plus_minus(row.objective)),
         difference,
+        Text(f"{row.prospect.probability:.0%}" if row.prospect else ""),
         Text(f"{row.validity:.0%}"),
         Text("none" if row.audio_over_valid is None else f"{row.audio_over_valid:.3f}"),
         Text("" if row.kind == "baseline" else f"{len(row.seeds)}{of_started}"),
@@ -68,8 +71,9 @@ def _legend(ranking: Ranking) -> str:
     at_once = f"; all {ranking.num_compared} hold at once" if ranking.num_compared > 1 else ""
     marked = " !: infeasible, its score is not to be trusted." if _any_infeasible(ranking) else ""
     return (
-        f"±: half of a 95 % interval. vs untrained: paired by vibe{at_once}. valid: share of whole "
-        "contract-valid payloads. audio: mean audio score of the completions that can be rendered; "
+        f"±: half of a 95 % interval. vs untrained: paired by vibe{at_once}. best: probability of being the "
+        "best configuration. valid: share of whole contract-valid payloads. audio: mean audio score of the "
+        "completions that can be rendered; "
         f"in the objective the others count as {ranking.objective.audio_floor:g}.{marked}"
     )
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from common.durable import replace_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "RowKind",
     "Split",
     "as_current",
+    "ledger_version",
     "write_part",
 ]
 
@@ -131,16 +132,25 @@ LEDGER_SCHEMA: Final = pa.schema(
 )
 
 
+def ledger_version(metadata: Mapping[bytes, bytes] | None) -> str:
+    """The version of the ledger that wrote a part, from its key-value metadata.
+
+    Raises:
+        ValueError: it is of no version that is known.
+    """
+    version = (metadata or {}).get(_VERSION_KEY, b"none").decode()
+    if version not in (LEDGER_VERSION, "1"):
+        raise ValueError(f"ledger version must be 1 to {LEDGER_VERSION}, got {version}")
+    return version
+
+
 def as_current(table: pa.Table) -> pa.Table:
     """A part as this version writes it; columns that came later are null.
 
     Raises:
         ValueError: it is of no version that is known.
     """
-    version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode()
-    if version not in (LEDGER_VERSION, "1"):
-        raise ValueError(f"ledger version must be 1 to {LEDGER_VERSION}, got {version}")
-    if version == "1":
+    if ledger_version(table.schema.metadata) == "1":
         for name in _ADDED_BY_2:
             empty = pa.nulls(table.num_rows, LEDGER_SCHEMA.field(name).type)
             table = table.append_column(LEDGER_SCHEMA.field(name), empty)

@@ -4,35 +4,56 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
-from common.errors import UserError
+from common.errors import UserError, first_problem
+from common.reward_config import COMPONENTS, RewardWeights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analysis import Ranking
 
 __all__ = ["print_ranking", "rank"]
 
 
 def rank(
-    directory: Annotated[Path, typer.Argument(help="The sweep's folder, such as runs/quickstart.")],
+    directory: Annotated[
+        str, typer.Argument(help="The sweep's folder, such as runs/quickstart, or its URL, such as s3://…")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Other evaluation weights of format,schema,audio, such as 0.1,0.2,0.7."),
+    ] = None,
 ) -> None:
     """Rank a sweep's configurations by their held-out objective, with 95 % intervals."""
+    if as_json and as_csv:
+        raise UserError("a ranking must be printed in one form, got --json and --csv; leave one out")
+    other = None if weights is None else _weights(weights)
     if as_json:
         from analysis import ranking_json  # noqa: PLC0415
 
-        print(json.dumps(ranking_json(_ranking(directory)), indent=2))
+        print(json.dumps(ranking_json(_ranking(directory, other)), indent=2))
+    elif as_csv:
+        from analysis.ranking_csv import ranking_csv  # noqa: PLC0415
+
+        print(ranking_csv(_ranking(directory, other)), end="")
     else:
-        print_ranking(directory)
+        print_ranking(directory, other)
 
 
-def print_ranking(directory: Path) -> None:
+def print_ranking(directory: Path | str, weights: RewardWeights | None = None) -> None:
     """Print the ranked table of a sweep.
+
+    Args:
+        directory: the sweep's folder.
+        weights: evaluation weights; the sweep's own where not given.
 
     Raises:
         UserError: the folder is no sweep.
@@ -41,10 +62,24 @@ def print_ranking(directory: Path) -> None:
 
     # A pipe has no width; 100 columns hold the table.
     console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(render_ranking(_ranking(directory)))
+    console.print(render_ranking(_ranking(directory, weights)))
 
 
-def _ranking(directory: Path) -> Ranking:
+def _weights(text: str) -> RewardWeights:
+    rule = f"--weights must be {len(COMPONENTS)} numbers >= 0, of {', '.join(COMPONENTS)}"
+    cure = "give them as 0.1,0.2,0.7"
+    try:
+        values = [float(part) for part in text.split(",")]
+        named = {f"{name}_weight": value for name, value in zip(COMPONENTS, values, strict=True)}
+    except ValueError as error:
+        raise UserError(f"{rule}, got {text!r}; {cure}") from error
+    try:
+        return RewardWeights.model_validate(named)
+    except ValidationError as error:
+        raise UserError(f"{rule}, got {text!r} ({first_problem(error)}); {cure}") from error
+
+
+def _ranking(directory: Path | str, weights: RewardWeights | None) -> Ranking:
     """The ranking, with the kept noise floors where they can be read.
 
     Without them the outcome of hours stands all the same, so a broken file is only told.
@@ -57,4 +92,4 @@ def _ranking(directory: Path) -> Ranking:
         floors = read_noise_floors(noise_floors_file())
     except UserError as error:
         print(f"ranked without a noise floor: {error}", file=sys.stderr)
-    return compute_ranking(sweep, noise_floors=floors)
+    return compute_ranking(sweep, noise_floors=floors, weights=weights)

@@ -39,16 +39,32 @@ def floor(*, decoding: float, seeds: float | None = None) -> NoiseFloor:
 
 
 def test_decoding_noise_shrinks_with_the_root_of_seeds_vibes_and_samples() -> None:
-    found = smallest_detectable(floor(decoding=0.1), seeds=2, vibes=50, samples=3)
-    # Variance 2 * 0.1^2 / (2 * 50 * 3), found beyond t_0.975 + t_0.8 with 49 degrees of freedom.
-    assert found == pytest.approx((stdtrit(49, 0.975) + stdtrit(49, 0.8)) * (0.02 / 300) ** 0.5)
+    found = smallest_detectable(floor(decoding=0.1), seeds=1, vibes=50, samples=3)
+    # Variance 2 * 0.1^2 / (50 * 3), found beyond t_0.975 + t_0.8 with 49 degrees of freedom.
+    assert found == pytest.approx((stdtrit(49, 0.975) + stdtrit(49, 0.8)) * (0.02 / 150) ** 0.5)
     assert smallest_detectable(floor(decoding=0.0), seeds=1, vibes=2) == 0
+
+
+def test_the_interval_that_must_be_passed_is_the_rankings() -> None:
+    # Decoding gives the difference of two seeds on 50 vibes a variance of 2 * 0.1^2 / 100 = r. Of two
+    # configurations that share their pool, the larger of own and pooled spread takes it for 1 + 0.4839414 / 2
+    # of it: P(chi^2_3 > 1) - P(chi^2_1 > 1) = 0.8012520 - 0.3173105.
+    r, taken = 0.0002, 0.0002 * (1 + 0.4839414 / 2)
+
+    def critical(p: float) -> float:
+        return float((stdtrit(49, p) * r + stdtrit(2, p) * taken) / (r + taken))
+
+    # The interval: vibes r, seeds `taken`, of which r was counted already. The difference itself: r.
+    expected = critical(0.975) * taken**0.5 + critical(POWER) * r**0.5
+    assert smallest_detectable(floor(decoding=0.1), seeds=2, vibes=50) == pytest.approx(expected, rel=1e-6)
 
 
 def test_more_vibes_do_not_help_against_training_seeds() -> None:
     noisy = floor(decoding=0.0, seeds=0.05)
-    # Variance 2 * 0.05^2 / 3 whatever the vibes; two arms of three seeds have 4 degrees of freedom.
-    expected = (stdtrit(4, 0.975) + stdtrit(4, 0.8)) * (0.005 / 3) ** 0.5
+    # Variance 2 * 0.05^2 / 3 whatever the vibes; two arms of three seeds have 4 degrees of freedom. The
+    # interval takes it for 1 + e^-1 / 2 of that: P(chi^2_4 > 2) - P(chi^2_2 > 2) = 2 e^-1 - e^-1.
+    taken = 1 + np.exp(-1) / 2
+    expected = (stdtrit(4, 0.975) * taken**0.5 + stdtrit(4, 0.8)) * (0.005 / 3) ** 0.5
     assert smallest_detectable(noisy, seeds=3, vibes=50) == pytest.approx(expected)
     assert smallest_detectable(noisy, seeds=3, vibes=5000) == pytest.approx(expected)
 
@@ -57,6 +73,15 @@ def test_comparing_more_configurations_takes_a_larger_difference() -> None:
     one, many = (smallest_detectable(floor(decoding=0.1), seeds=1, vibes=50, num_compared=n) for n in (1, 10))
     t_power = stdtrit(49, POWER)
     assert many / one == pytest.approx((stdtrit(49, 0.9975) + t_power) / (stdtrit(49, 0.975) + t_power))
+
+
+def test_configurations_share_what_their_seeds_tell() -> None:
+    # Two seeds of one configuration have one degree of freedom, of eight configurations eight.
+    noisy = floor(decoding=0.0, seeds=0.05)
+    eight = smallest_detectable(noisy, seeds=2, vibes=50, num_compared=8, untrained=True)
+    taken = 1 + 0.4839414 * 7 / 8
+    expected = (stdtrit(8, 1 - 0.025 / 8) * taken**0.5 + stdtrit(8, POWER)) * (0.0025 / 2) ** 0.5
+    assert eight == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(("seeds", "vibes"), [(0, 5), (1, 1)])
@@ -107,7 +132,9 @@ def test_an_untrained_policy_has_no_training_seeds_and_one_evaluation() -> None:
     # Variance 0.1^2 / 120 of three seeds on 40 vibes and 0.1^2 / 40 of the baseline; 0.05^2 / 3 of the seeds.
     by_vibes, by_seeds = 0.01 / 120 + 0.01 / 40, 0.0025 / 3
     t_vibes, t_seeds = (stdtrit(df, 0.975) + stdtrit(df, POWER) for df in (39, 2))
-    critical = (t_vibes * by_vibes + t_seeds * by_seeds) / (by_vibes + by_seeds)
+    # The spread of the seeds' means has their decoding in it.
+    of_seeds = by_seeds + 0.01 / 120
+    critical = (t_vibes * by_vibes + t_seeds * of_seeds) / (by_vibes + of_seeds)
     found = smallest_detectable(floor(decoding=0.1, seeds=0.05), seeds=3, vibes=40, untrained=True)
     assert found == pytest.approx(critical * (by_vibes + by_seeds) ** 0.5)
     # With one seed and no noise of seeds the two sides are alike.

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from analysis import compute_ranking, load_sweep, ranking_json, render_ranking
+from analysis.comparisons import Prospect
 from common.music_schema import canonical_json
 from common.random_configs import random_config
 
@@ -36,6 +37,16 @@ def honest(vibe: int) -> dict[str, Any]:
 def hacked(vibe: int) -> dict[str, Any]:
     """One noisy config for every vibe, which CLAP likes."""
     return honest(0) | {"similarity": 0.8 + 0.01 * (-1) ** vibe, "mismatched": 0.8, "flatness": 0.7}
+
+
+def crowd_pleaser(vibe: int) -> dict[str, Any]:
+    """One clean config that CLAP likes whatever the vibe."""
+    return honest(0) | {"similarity": 0.8 + 0.01 * (-1) ** vibe, "mismatched": 0.8}
+
+
+def silence(vibe: int) -> dict[str, Any]:
+    """Another config for every vibe, of which nothing is heard, and which CLAP likes for some reason."""
+    return honest(vibe) | {"level_db": -120.0, "flatness": 0.0}
 
 
 def audio(score: float) -> list[float]:
@@ -103,6 +114,32 @@ def test_json_has_the_reasons_and_the_sentinels(sweep: SweepWriter) -> None:
     assert last["sentinels"][1]["vibe_margin"] == pytest.approx(0, abs=1e-12)
     assert last["sentinels"][0]["vibe_margin"] == pytest.approx(0.2095)
     assert last["sentinels"][0]["field_entropy"]["tempo"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("planted", "reasons"),
+    [
+        (crowd_pleaser, ["its sound fits its own vibe no better", "seed 0: only 5% of its configs are dist"]),
+        (silence, ["seed 0: 100% of its clips are silent"]),
+    ],
+)
+def test_a_planted_cheat_is_flagged_by_default_and_not_ranked_first(
+    new_sweep: NewSweep, planted: Callable[[int], dict[str, Any]], reasons: list[str]
+) -> None:
+    sweep = new_sweep()
+    sweep.untrained(audio(0.1), heard=honest)
+    for seed in (0, 1):
+        sweep.trial("honest", {4: audio(0.2)}, seed=seed, params={"lora.r": 4}, heard=honest)
+        sweep.trial("cheat", {4: audio(0.9)}, seed=seed, params={"lora.r": 8}, heard=planted)
+    ranking = ranked(sweep)
+    first, last = ranking.configurations
+    assert (first.label, first.infeasible) == ("honest", ())
+    assert last.objective.mean > first.objective.mean
+    for reason in reasons:
+        assert any(rule.startswith(reason) for rule in last.infeasible), last.infeasible
+    # It is no candidate for the best either.
+    assert (first.prospect, last.prospect) == (Prospect(1.0, first.objective.mean), None)
+    assert any(line.startswith("Infeasible, and ranked") for line in ranking_json(ranking)["warnings"])
 
 
 def test_where_all_are_infeasible_the_summary_says_so(new_sweep: NewSweep) -> None:

@@ -51,3 +51,31 @@ def test_a_broken_file_of_noise_floors_is_said_and_the_ranking_stands(
     assert "Best configuration: a" in captured.out
     assert "ranked without a noise floor: " in captured.err
     assert "vibesweep noise-floor FILE" not in captured.out
+
+
+def test_other_weights_rank_by_what_is_stored(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rank", sweep, "--weights", "0,0,1", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["weights"] == {"format": 0, "schema": 0, "audio": 1}
+    assert data["rows"][0]["mean"] == pytest.approx(0.2)
+    assert run(["rank", sweep, "--weights", "0,0,1"]) == 0
+    assert "held-out objective = 1 audio" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("weights", ["0.5,0.5", "a,b,c", "0,0,0", "-1,1,1", "nan,1,1"])
+def test_what_are_no_weights_is_refused_in_one_line(
+    sweep: str, capsys: pytest.CaptureFixture[str], weights: str
+) -> None:
+    assert run(["rank", sweep, f"--weights={weights}"]) == 2
+    error = capsys.readouterr().err
+    assert "--weights must be 3 numbers >= 0, of format, schema, audio, got" in error
+    assert error.count("\n") == 1
+
+
+def test_csv_is_printed_alone(sweep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["rank", sweep, "--csv"]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.startswith("rank,label,kind,params,mean,low,high,")
+    assert line.startswith("1,a,trial,{},0.6,")
+    assert run(["rank", sweep, "--csv", "--json"]) == 2
+    assert "a ranking must be printed in one form" in capsys.readouterr().err
