@@ -33,6 +33,7 @@ REPEATED: Final = (
     "renderer_id", "prompt_hash", "eval_clap_id",
 )  # fmt: skip
 """Columns with few distinct values, which are read as dictionaries."""
+_FILES_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,7 @@ def _scanner(
         filesystem=filesystem,
     )
     return dataset.scanner(
-        columns=list(columns),
-        filter=None if split is None else pc.field("split") == split,
-        # By default sixteen files wait in memory: as much as the rows themselves.
-        fragment_readahead=2,
-        batch_readahead=2,
+        columns=list(columns), filter=None if split is None else pc.field("split") == split
     )
 
 
@@ -123,7 +120,12 @@ def read_rows(
     """
     parts = [part for part in parts if split is None or split in part.splits]
     try:
-        return _scanner(filesystem, parts, columns, split).to_table().unify_dictionaries()
+        # A dataset keeps the footers of all its files, so they are taken in groups.
+        tables = [
+            _scanner(filesystem, parts[start : start + _FILES_AT_ONCE], columns, split).to_table()
+            for start in range(0, max(1, len(parts)), _FILES_AT_ONCE)
+        ]
+        return pa.concat_tables(tables).unify_dictionaries()
     except (pa.ArrowInvalid, OSError) as error:
         damaged = next((part.path for part in parts if not _can_be_read(filesystem, part, columns)), None)
         reason = " ".join(str(error).split())
