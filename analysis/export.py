@@ -57,7 +57,7 @@ def ledger_to_pandas(
     Args:
         sweep: a stored sweep.
         columns: names in LEDGER_SCHEMA. Without `completion` and `music_config` ten million rows fit in 2 GB.
-        split: only its rows; both where not given.
+        split: only its rows; all where not given.
 
     Raises:
         UserError: pandas is not installed.

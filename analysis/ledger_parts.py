@@ -9,7 +9,7 @@ dictionary-encoded: four bytes a row.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,14 +17,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from common.errors import UserError
-from common.ledger import LEDGER_SCHEMA, ledger_version
+from common.ledger import LEDGER_SCHEMA, Split, ledger_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pyarrow.fs import FileSystem
-
-    from common.ledger import Split
 
 __all__ = ["REPEATED", "LedgerPart", "read_part", "read_rows", "stream_rows"]
 
@@ -78,7 +76,7 @@ def read_part(filesystem: FileSystem, path: str) -> LedgerPart | None:
         )
         # A writer may leave statistics out; then all that can be known is that it must be read.
         known = split is not None and split.has_min_max
-        splits |= {split.min, split.max} if known else {"train", "held_out"}
+        splits |= {split.min, split.max} if known else set(get_args(Split))
         last_step = max(last_step, step.max if step is not None and step.has_min_max else 2**62)
         any_unscored |= reason is None or not reason.has_null_count or reason.null_count < group.num_rows
     return LedgerPart(path, footer.num_rows, frozenset(splits), last_step, any_unscored)
@@ -113,7 +111,7 @@ def read_rows(
         filesystem: where the parts are.
         parts: files of the ledger.
         columns: names in LEDGER_SCHEMA.
-        split: only its rows; both where not given.
+        split: only its rows; all where not given.
 
     Raises:
         UserError: a file cannot be read although its footer could.

@@ -60,9 +60,7 @@ def first_problem(error: ValidationError) -> str:
     elif problem["type"] == "missing":
         message = "missing; add it"  # its input is the whole object around it
     elif problem["type"] in ("model_type", "model_attributes_type"):
-        message = (
-            f"must be a group of settings, got {_SHORT.repr(problem['input'])}; leave it out for the defaults"
-        )
+        message = f"must be an object with named fields, got {_SHORT.repr(problem['input'])}"
     elif "got" not in message:
         message = f"{message}, got {_SHORT.repr(problem['input'])}"
     return f"{path}: {message}" if path else message

@@ -129,7 +129,7 @@ def test_local_models_are_found_from_the_files_folder_and_known_names_stay(tmp_p
         ("scheduler: {type: ahsa}", r"scheduler.type: .* got 'ahsa'; did you mean asha\?"),
         ("scheduler: {evalsteps: 3}", r"scheduler.evalsteps: unknown key, .*; did you mean eval_steps\?"),
         ("budget: {hour: 3}", r"budget.hour: unknown key, got 3; .*; did you mean hours\?"),
-        ("resources: {pool: null}", r"resources.pool: must be a group of settings, got None; leave it out"),
+        ("resources: {pool: null}", r"resources.pool: must be an object with named fields, got None"),
         ("resources: {scorer: 3}", r"resources.scorer: unknown key, got 3; .*; did you mean scorers\?"),
         ("objective: {num_vibe: 3}", r"objective.num_vibe: unknown key, .*; did you mean num_vibes\?"),
         (

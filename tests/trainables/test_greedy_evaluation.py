@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
+from pyarrow.fs import LocalFileSystem
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from analysis.evaluations import held_out_evaluations
+from analysis.evaluations import EVALUATION_COLUMNS, held_out_evaluations
+from analysis.ledger_parts import read_part, read_rows
 from trainables.chat import PromptFormat
 from trainables.policy import load_policy
 from trainables.sampling import sample_completions
@@ -19,7 +20,8 @@ from trainables.trial import run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    import pyarrow as pa
 
     from rewards.scorer import Scorer
     from tests.trainables.conftest import ReadLedger
@@ -40,8 +42,15 @@ def test_greedy_decoding_takes_the_likeliest_token_each_time(small_policy: str) 
     assert (found.text, found.num_tokens) == (expected, 6)
 
 
+def ranked_rows(spec: TrialSpec) -> pa.Table:
+    """What a ranking reads of a trial's ledger."""
+    files = LocalFileSystem()
+    parts = [read_part(files, str(path)) for path in Path(spec.directory).glob("ledger/*.parquet")]
+    return read_rows(files, [part for part in parts if part], EVALUATION_COLUMNS, "held_out")
+
+
 def test_greedy_rows_are_apart_and_change_neither_trial_nor_ranking(
-    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger, tmp_path: Path
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, read_ledger: ReadLedger
 ) -> None:
     plain = make_spec("plain", max_steps=2, logging__eval_steps=1)
     greedy = make_spec("greedy", max_steps=2, logging__eval_steps=1)
@@ -56,11 +65,7 @@ def test_greedy_rows_are_apart_and_change_neither_trial_nor_ranking(
     assert {row["decoding_seed"] for row in apart.values()} == {-1}
     assert {key: row for key, row in rows.items() if key not in apart} == read_ledger(plain.directory)
 
-    ledgers = [
-        pa.concat_tables(map(pq.read_table, sorted((tmp_path / "trials" / name / "ledger").iterdir())))
-        for name in ("plain", "greedy")
-    ]
-    one, other = map(held_out_evaluations, ledgers)
+    one, other = (held_out_evaluations(ranked_rows(spec)) for spec in (plain, greedy))
     assert one.schema.shape == other.schema.shape == (3, 3, 2)
     assert (one.schema == other.schema).all()
 

@@ -9,6 +9,7 @@ import pytest
 import cluster.sweep
 import trainables.single
 from common import prompt_registry
+from common.records import SFTRecord
 from common.training_config import PROJECT_ROOT
 from vibesweep.cli import run
 from vibesweep.options import training_config
@@ -232,7 +233,14 @@ def test_a_training_takes_a_prompt_from_a_file(
     prompts = tmp_path / "prompts.yaml"
     prompts.write_text("sung: {version: 1.0.0, description: '', template: Sing.}")
     seen: list[TrainingConfig] = []
-    monkeypatch.setattr(trainables.single, "train_sft", lambda config, *_, **__: seen.append(config))
+
+    def remembered(config: TrainingConfig, *_: object, **__: object) -> SFTRecord:
+        seen.append(config)
+        return SFTRecord(
+            config=config, num_rows=1, num_validation_rows=0, packing=False, steps=1, validation_losses={}
+        )
+
+    monkeypatch.setattr(trainables.single, "train_sft", remembered)
     data = str(PROJECT_ROOT / "tiny/data/sft_sample.jsonl")
     words = ["train", "sft", "--data", data, "--output", str(tmp_path / "o"), "--prompt", "sung"]
     assert "got 'sung'; correct it, or name the file" in refusal(words, capsys)

@@ -163,7 +163,7 @@ def test_broken_lines_are_told_together_before_anything_is_rendered(
                 "tempo: Input should be 'very_slow'",
                 "tempos: unknown key",
                 "tempo: missing",
-                "valid dictionary",
+                "an object with named fields",
                 "must be one JSON object",
             ],
             strict=True,
