@@ -29,19 +29,28 @@ WRITING_S = 0.05
 """A checkpoint of the test's policy takes about as long to write."""
 
 
-def attempt(spec: TrialSpec, step: Any) -> None:
-    """Run the trial to its end, and say in shared memory how many steps it has taken."""
+def attempt(spec: TrialSpec, step: Any, holds_at: int | None) -> None:
+    """Run the trial, and say in shared memory how many steps it has taken.
+
+    Args:
+        spec: the trial.
+        step: the shared memory.
+        holds_at: the step at which it waits for its kill, which on a busy machine may come late; None runs it
+            to its end.
+    """
 
     def report(progress: Progress) -> None:
         step.value = progress.step
+        while holds_at is not None and progress.step >= holds_at:
+            time.sleep(POLL_S)
 
     run_trial(spec, StubScorer(), StubScorer(), report)
 
 
-def start(spec: TrialSpec) -> tuple[ForkProcess, Any]:
+def start(spec: TrialSpec, holds_at: int | None = None) -> tuple[ForkProcess, Any]:
     """A process that runs the trial, and its step; -1 before the first report."""
     step = RawValue("i", -1)
-    process = multiprocessing.get_context("fork").Process(target=attempt, args=(spec, step))
+    process = multiprocessing.get_context("fork").Process(target=attempt, args=(spec, step, holds_at))
     process.start()
     return process, step
 
@@ -70,17 +79,18 @@ def main(file: str, kills: int, seed: int) -> None:
     step_s = (time.monotonic() - began - start_s) / steps
 
     rng = random.Random(seed)
-    # From before the first report to half a step before the last one has been taken.
-    moments = sorted(rng.uniform(-1, steps - 0.5) for _ in range(kills))
+    last = steps - 1
+    # From before the first report to the last step but one.
+    moments = sorted(rng.uniform(-1, last) for _ in range(kills))
     checkpoints = Path(spec.directory) / "checkpoints"
     for number, moment in enumerate(moments):
         before = written_at(checkpoints)
-        process, step = start(spec)
+        process, step = start(spec, holds_at=last)
         while process.is_alive() and step.value < int(moment):
             time.sleep(POLL_S)
         aimed = number % 2 == 1
         if aimed:  # at the next checkpoint
-            while process.is_alive() and written_at(checkpoints) in (before, 0):
+            while process.is_alive() and step.value < last and written_at(checkpoints) in (before, 0):
                 time.sleep(POLL_S / 10)
             time.sleep(rng.uniform(0, WRITING_S))
         else:
