@@ -49,7 +49,7 @@ def attempt(folder: Path, infra: InfraConfig, driver: str) -> Iterator[None]:
     crashed = False
     try:
         yield
-    except Exception:
+    except Exception:  # and no scheduler's stop, which is a SystemExit
         crashed = True
         raise
     finally:

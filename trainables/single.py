@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from common.errors import UserError
 from common.objective import ObjectiveConfig
 from common.records import TRIAL_FILE, ResultRecord, SFTRecord, TimeRecord, TrialRecord
 from common.training_config import BASE_MODELS, resolve_model
 from rewards import Scorer, audio_backend
 from search_spaces import config_hash
 from trainables.data import data_path, load_rows
+from trainables.output_folder import claimed_output
 from trainables.sft import run_sft
 from trainables.spec import TrialSpec
 from trainables.time_limit import ended_by_force
 from trainables.trial import run_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from common.training_config import TrainingConfig
@@ -48,8 +45,9 @@ def train_sft(
         UserError: bad rows, a model that is not there, or an output that holds something else.
         TrialError: the run ended without a usable adapter.
     """
+    resolve_model(config.base_model, BASE_MODELS)
     with (
-        _claimed(output, config, overwrite=overwrite, goes_on=False),
+        claimed_output(output, overwrite=overwrite, goes_on=False),
         ended_by_force(config.infra, output),
     ):
         adapter = run_sft(
@@ -108,8 +106,9 @@ def train_grpo(
     ended = ResultRecord.read(output) if same else None
     if ended is not None and ended.status == "failed":
         (output / TimeRecord.FILE).unlink(missing_ok=True)
+    resolve_model(config.base_model, BASE_MODELS)
     with (
-        _claimed(output, config, overwrite=overwrite, goes_on=same),
+        claimed_output(output, overwrite=overwrite, goes_on=same),
         ended_by_force(config.infra, output),
     ):
         evaluation = audio_backend("clap", reward.clap, None)
@@ -125,36 +124,6 @@ def train_grpo(
 def _without_infra(config: TrainingConfig) -> dict[str, Any]:
     """What decides where a run ends: its time limit may be raised."""
     return config.model_dump(exclude={"infra"})
-
-
-@contextmanager
-def _claimed(output: Path, config: TrainingConfig, *, overwrite: bool, goes_on: bool) -> Iterator[None]:
-    """Make sure that writing to `output` loses nothing, and that bad input leaves nothing behind.
-
-    Raises:
-        UserError: the folder holds something else or cannot be written, or the model is not there.
-    """
-    resolve_model(config.base_model, BASE_MODELS)
-    if output.exists() and not output.is_dir():
-        raise UserError(f"--output must be a folder, got the file {str(output)!r}")
-    is_empty = not output.is_dir() or not any(output.iterdir())
-    if not (is_empty or goes_on):
-        if not overwrite:
-            raise UserError(
-                f"--output must be empty or hold this same run, got {str(output)!r}; name another folder or "
-                "add --overwrite"
-            )
-        shutil.rmtree(output)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output must be writable, got {str(output)!r}: {error.strerror}") from error
-    try:
-        yield
-    except UserError:
-        if is_empty:
-            shutil.rmtree(output)
-        raise
 
 
 def _print_progress(progress: Progress) -> None:
