@@ -17,6 +17,7 @@ from vibesweep import (
     noise_floor,
     rank,
     render,
+    report,
     score,
     space,
     status,
@@ -45,6 +46,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
 app.add_typer(vibes.app, name="vibes")
 app.command("rank")(rank.rank)
+app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)

@@ -16,9 +16,9 @@ from common.reward_config import COMPONENTS, RewardWeights
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis import Ranking
+    from analysis import Ranking, Sweep
 
-__all__ = ["print_ranking", "rank"]
+__all__ = ["print_ranking", "rank", "stored_ranking"]
 
 
 def rank(
@@ -79,10 +79,17 @@ def _weights(text: str) -> RewardWeights:
         raise UserError(f"{rule}, got {text!r} ({first_problem(error)}); {cure}") from error
 
 
-def _ranking(directory: Path | str, weights: RewardWeights | None) -> Ranking:
-    """The ranking, with the kept noise floors where they can be read.
+def stored_ranking(directory: Path | str, weights: RewardWeights | None = None) -> tuple[Sweep, Ranking]:
+    """A sweep and its ranking, with the kept noise floors where they can be read.
 
     Without them the outcome of hours stands all the same, so a broken file is only told.
+
+    Args:
+        directory: the sweep's folder, or its URL.
+        weights: evaluation weights; the sweep's own where not given.
+
+    Raises:
+        UserError: the folder is no sweep.
     """
     from analysis import compute_ranking, load_sweep  # noqa: PLC0415
     from common.noise_floor import noise_floors_file, read_noise_floors  # noqa: PLC0415
@@ -92,4 +99,8 @@ def _ranking(directory: Path | str, weights: RewardWeights | None) -> Ranking:
         floors = read_noise_floors(noise_floors_file())
     except UserError as error:
         print(f"ranked without a noise floor: {error}", file=sys.stderr)
-    return compute_ranking(sweep, noise_floors=floors, weights=weights)
+    return sweep, compute_ranking(sweep, noise_floors=floors, weights=weights)
+
+
+def _ranking(directory: Path | str, weights: RewardWeights | None) -> Ranking:
+    return stored_ranking(directory, weights)[1]
