@@ -46,6 +46,7 @@ class SweepWriter:
         base_model: str = "tiny",
         scorer_id: str = "clap",
         heard: Callable[[int], Mapping[str, Any]] = lambda vibe: {},
+        text: Callable[[int], str] = lambda vibe: "{}",
     ) -> Path:
         """Store one trial and return its folder.
 
@@ -54,6 +55,7 @@ class SweepWriter:
             steps: evaluated step to completions, one for each vibe or a list of samples.
             status: how it ended; None while it runs.
             heard: a vibe's index to what was heard of its completions, as columns of the ledger.
+            text: a vibe's index to what was written for it.
         """
         trial_id = f"{label}-s{seed}".replace(" ", "_")
         folder = self.directory / "trials" / trial_id
@@ -82,7 +84,7 @@ class SweepWriter:
                     sample=sample,
                     decoding_seed=0,
                     vibe="neon glow",
-                    completion="{}",
+                    completion=text(vibe),
                     **_components(completion),
                     num_tokens=2,
                     generate_s=0.1,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 from cluster.mirror import study_name
 from cluster.sweep_directory import sweep_record
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
+from tests.chromium import chromium
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,18 +34,9 @@ SHOWN_AS = {"finished": "Complete", "stopped": "Pruned", "failed": "Fail"}
 @pytest.fixture
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="pip install 'vibesweep[dashboard]'")
     pytest.importorskip("optuna_dashboard", reason="pip install 'vibesweep[dashboard]'")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1600,2400"):
-        options.add_argument(argument)
-    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield window
-    window.quit()
+    with chromium("--window-size=1600,2400") as window:
+        yield window
 
 
 def wait_for(look: Callable[[], Any], seconds: float = 120.0) -> Any:
