@@ -90,8 +90,8 @@ def _facts(ranking: Ranking) -> tuple[Fact, ...]:
         facts.append(
             Fact(
                 name="probability of being best",
-                value=f"{best.prospect.probability:.0%}",
-                note=f"of {compared}; picked blindly it would be {1 / compared:.0%}",
+                value=f"{100 * best.prospect.probability:.0f} %",
+                note=f"of {compared}; picked blindly it would be {100 / compared:.0f} %",
             )
         )
     tied = sum(row.tied_with_best for row in ranking.configurations)

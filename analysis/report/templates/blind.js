@@ -64,7 +64,7 @@ function startBlindTest(rows, clips, listening) {
       const lines = [
         `First was ${nameOf(order[0])}, second was ${nameOf(order[1])}. `
           + (chosen === "none" ? "You heard no difference." : `You chose ${nameOf(chosen)}.`),
-        `So far: ${wins.map((row) => `${nameOf(row)} ${tally[row]}`).join("; ")}; no difference ${tally.none}.`,
+        `So far ${wins.map((row) => `${tally[row]} for ${nameOf(row)}`).join(", ")}, ${tally.none} without a difference.`,
       ];
       const isLast = round + 1 === rounds.length;
       if (isLast) lines.push(verdict(...wins.map((row) => tally[row])));

@@ -29,7 +29,11 @@ function startCharts(figures) {
     for (const place of places) {
       const { data, layout } = figures[place.dataset.chart];
       // Plotly writes into what it is given.
-      Plotly.react(place, structuredClone(data), { ...structuredClone(layout), template, autosize: true }, {
+      const { height, ...drawn } = { ...structuredClone(layout), template, autosize: true };
+      if (height) place.style.height = `${height}px`;
+      // A triangle's labels take no room by themselves: the legend would lie on them.
+      if (data.some((trace) => trace.type === "scatterternary")) drawn.margin = { l: 40, r: 40, t: 40, b: 100 };
+      Plotly.react(place, structuredClone(data), drawn, {
         displayModeBar: false,
         responsive: true,
       });
