@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
-from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -22,6 +21,8 @@ from common.records import TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ray.train.torch import TorchTrainer
 
     from cluster.task import SweepTask, Tell
     from common.training_config import InfraConfig
@@ -50,6 +51,8 @@ def run_on_workers(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
         TrialError, UserError: the trial has no usable outcome.
         ClusterError: Ray Train or a worker broke.
     """
+    from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415 - torch, which drivers need not load
+
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     # Not among what Tune has reserved for the trial, which has no room for them.
     options = {"num_cpus": 0, "scheduling_strategy": here}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from common.music_schema import NUM_COLORS, NUM_PALETTES, WEIGHTS, MusicConfigPayload
 from common.random_configs import random_config
 from trainables.data import data_path, held_out_rows, load_rows
-from trainables.evaluation import score_held_out
+from trainables.digest import score_held_out
 from trainables.ledger_writer import Completion, LedgerWriter
 from trainables.outcome import recorded, trial_result
 

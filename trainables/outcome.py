@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from common.sentinels import Gains
     from trainables.best_adapter import Best
-    from trainables.evaluation import Evaluation
+    from trainables.digest import Evaluation
 
 __all__ = ["recorded", "trial_result"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from common.training_config import TrainingConfig
-    from trainables.evaluation import Evaluation
+    from trainables.digest import Evaluation
     from trainables.shown import Shown
     from trainables.wandb_run import WandbRun
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from common.errors import TrialError
-from trainables.evaluation import summarize
+from trainables.digest import summarize
 from trainables.guards import check_finite
 from trainables.policy import Policy
 from trainables.shown import shown_completions
@@ -18,7 +18,8 @@ from trainables.workers import first_does
 if TYPE_CHECKING:
     from common.training_config import LoggingConfig
     from trainables.best_adapter import BestAdapter
-    from trainables.evaluation import Evaluation, HeldOut
+    from trainables.digest import Evaluation
+    from trainables.evaluation import HeldOut
     from trainables.tensorboard import TrialCurves
 
 __all__ = ["TrialWatch"]
