@@ -27,7 +27,8 @@ def resolve_model(name: str, known: Mapping[str, str]) -> str:
     """The folder or hub id that a model name stands for.
 
     Args:
-        name: a key of `known`, a local folder, or a hub id `owner/name`.
+        name: a key of `known`, a local folder, or a hub id `owner/name`. The folder of a training run stands
+            for the adapter that it has left in `adapter/`.
         known: BASE_MODELS or CLAP_MODELS.
 
     Raises:
@@ -37,8 +38,12 @@ def resolve_model(name: str, known: Mapping[str, str]) -> str:
     if target.startswith("tiny/"):
         return str(PROJECT_ROOT / target)
     looks_local = target.startswith((".", "/", "~")) or target.count("/") != 1
-    if Path(target).expanduser().is_dir():
-        return str(Path(target).expanduser().resolve())
+    folder = Path(target).expanduser()
+    if folder.is_dir():
+        has_model = any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
+        if not has_model and (folder / "adapter" / "adapter_config.json").is_file():
+            folder /= "adapter"
+        return str(folder.resolve())
     if looks_local:
         raise UserError(
             f"model must be one of {', '.join(known)}, a hub id owner/name or an existing folder, "
