@@ -107,7 +107,12 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             folder = Path(spec.directory)
             run = stack.enter_context(wandb_run(config, name=spec.trial_id, group=spec.sweep, folder=folder))
             curves = stack.enter_context(
-                TrialCurves(spec.tensorboard, config, resumed_at=start.step, wandb_run=run)
+                TrialCurves(
+                    spec.tensorboard,
+                    config,
+                    resumed_at=start.step if start.checkpoint else None,
+                    wandb_run=run,
+                )
             )
             best = BestAdapter(folder, config.base_model)
         watch = TrialWatch(

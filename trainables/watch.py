@@ -47,6 +47,7 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         self._report = report
         self._started = started
         self._reward: float | None = None
+        self._reward_step: int | None = None
         self._objective: float | None = None
         self._objective_step: int | None = None
 
@@ -114,13 +115,24 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         # Without a rollout in the logged steps there is no new reward.
-        self._reward = logs.get("reward", self._reward)
+        if "reward" in logs:
+            self._reward, self._reward_step = logs["reward"], state.global_step
         if self._curves:
             self._curves.add_training(state.global_step, logs)
-        self._tell(state.global_step)
+        # The summary at the end has no learning rate, and a reward only where no entry came before it.
+        if "learning_rate" in logs or "reward" in logs:
+            self._tell(state.global_step)
 
     def _tell(self, step: int) -> None:
         seconds = time.perf_counter() - self._started
         self._report(
-            Progress(step, self._steps, self._reward, self._objective, seconds, self._objective_step)
+            Progress(
+                step,
+                self._steps,
+                self._reward,
+                self._objective,
+                seconds,
+                self._objective_step,
+                reward_step=self._reward_step,
+            )
         )

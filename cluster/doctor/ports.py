@@ -6,7 +6,7 @@ import socket
 from typing import Final, Literal
 
 from cluster.doctor.finding import Finding, passed, warned
-from cluster.doctor.http import ask
+from common.http import ask
 
 __all__ = ["DASHBOARD_PORT", "HEAD_PORT", "PortState", "check_ports", "look_at_port"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cluster.doctor.finding import Finding, failed, passed, warned
-from cluster.doctor.http import ask
 from common.errors import ClusterError
+from common.http import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

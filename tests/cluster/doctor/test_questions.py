@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from cluster.doctor.models import Hub, ask_hub
 from cluster.doctor.ports import look_at_port
 from cluster.doctor.ray_cluster import Cluster, ask_cluster
+from common.hub import Hub, ask_hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
