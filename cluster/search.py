@@ -75,6 +75,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         self._running: dict[str, TrialRecord] = {}
         self._open: dict[int, dict[int, EndedSeed]] = {}
         self._num_started = 0
+        self.places: Callable[[], int | None] = lambda: None
+        """How many trials may run at once now; None for any number."""
         self.on_refused: Callable[[TrialRecord, ResultRecord], None] = lambda _, __: None
         """Told about every trial that was refused."""
         self.stopped_by: str | None = None
@@ -98,8 +100,12 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             return False
         return bool(self._queue)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more, and None
+        while as many run as have places."""
+        places = self.places()
+        if places is not None and len(self._running) >= places:
+            return None
         if not self.has_work():
             return str(Searcher.FINISHED)
         record = self._running[trial_id] = self._queue.popleft()

@@ -6,14 +6,16 @@ from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ray import tune
 from rich.console import Console
 
 from cluster.budget import Budget, BudgetCallback
+from cluster.capacity import Demand, Places, check_room, trial_resources
 from cluster.feasibility import Feasibility
 from cluster.mirror import Mirror, opened_mirror
+from cluster.nodes import living_nodes
 from cluster.plan import baselines, check_sweep, num_trials, scorer_keys, steps_of_a_trial
 from cluster.population import Population
 from cluster.progress import ProgressCallback, SweepDisplay
@@ -21,10 +23,11 @@ from cluster.proposals import proposals_for
 from cluster.schedulers import make_scheduler, replay
 from cluster.scoring.pool import running_pool
 from cluster.search import SweepSearcher
-from cluster.session import check_capacity, places_in_cluster, ray_session, trial_resources
+from cluster.session import ray_session
+from cluster.shared_storage import check_shared
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
 from cluster.task import SweepTask, TrialCode
-from cluster.train_workers import OUTER_BUNDLE
+from cluster.train_workers import outer_place
 from cluster.trainable import run_in_tune
 from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from search_spaces.sweep_file import SweepFile
 
 __all__ = ["FailedTrial", "SweepOutcome", "resume_sweep", "run_sweep"]
+
+_PAUSING: Final = ("hyperband", "pbt")
+"""Schedulers whose trials wait for others that must start, so that their number cannot be bounded."""
 
 
 class FailedTrial(NamedTuple):
@@ -154,8 +160,13 @@ def _run(
             display.already_done(record, result)
         display.status("starting Ray")
         with ray_session() as is_local:
-            if is_local:
-                check_capacity(sweep.resources, trial_resources(sweep.base_config().infra))
+            if not is_local:
+                display.status("asking the nodes whether they see the storage")
+                check_shared(directory)
+            demand = Demand(sweep.resources, sweep.base_config().infra)
+            check_room(demand, is_local=is_local, cure="lower resources or base.infra", say=display.status)
+            if sweep.scheduler.type not in _PAUSING:
+                searcher.places = Places(demand, sweep.resources.max_concurrent_trials)
             display.status("loading the scorers")
             try:
                 with running_pool(sweep, directory, code.audio_backend, scorer_keys(sweep)) as pool:
@@ -182,11 +193,9 @@ def _tuner(
     sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, budget: Budget, display: SweepDisplay
 ) -> tune.Tuner:
     infra = sweep.base_config().infra
-    bundle, most_at_once = trial_resources(infra), sweep.resources.max_concurrent_trials
+    place = tune.PlacementGroupFactory([trial_resources(infra)])
     if infra.workers > 1:
-        # What Tune reserves leaves room for any number, and their workers would wait for each other's places.
-        most_at_once = most_at_once or places_in_cluster(sweep.resources, bundle)
-        bundle = dict(OUTER_BUNDLE)
+        place = outer_place(living_nodes())
     trials = Path(task.directory) / "trials"
     scheduler = None
     if sweep.scheduler.type == "pbt":
@@ -197,13 +206,13 @@ def _tuner(
     return tune.Tuner(
         tune.with_resources(
             tune.with_parameters(run_in_tune, task=task),
-            tune.PlacementGroupFactory([bundle]),
+            place,
         ),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,
-            max_concurrent_trials=most_at_once,
+            max_concurrent_trials=sweep.resources.max_concurrent_trials,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

@@ -11,32 +11,52 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import ray
+from ray import tune
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.capacity import worker_resources
+from cluster.nodes import HEAD, MARKET_TYPE, SPOT
 from cluster.task import run_trial_of
 from common.errors import ClusterError, TrialError, UserError
 from common.records import TrialRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ray.train.torch import TorchTrainer
 
+    from cluster.nodes import Node
     from cluster.task import SweepTask, Tell
     from common.training_config import InfraConfig
 
-__all__ = ["OUTER_BUNDLE", "run_on_workers"]
+__all__ = ["outer_place", "run_on_workers"]
 
-OUTER_BUNDLE: Final[Mapping[str, float]] = {"node:__internal_head__": 0.001}
-"""What Tune reserves for its own process of such a trial: a place on the head node, which stays."""
-
+_OUTER_MEMORY: Final = 2**28
+"""Bytes of memory that Tune's own process reserves where it is not on the head: every node has some."""
 _LOOK_EVERY_S: Final = 1.0
 
 
 class _StoppedError(Exception):
     """The scheduler wants no more of this trial."""
+
+
+def outer_place(nodes: Sequence[Node]) -> tune.PlacementGroupFactory:
+    """What Tune reserves for its own process of such a trial: a place that stays while workers come and go.
+
+    That is the head node, where the sweep's driver is too; or, where its label says that it is a spot node
+    and there are others, any of those.
+
+    Args:
+        nodes: of the cluster.
+    """
+    heads = [node for node in nodes if HEAD in node.resources]
+    if all(node.is_spot for node in heads) and not all(node.is_spot for node in nodes):
+        return tune.PlacementGroupFactory(
+            [{"memory": _OUTER_MEMORY}], bundle_label_selector=[{MARKET_TYPE: f"!{SPOT}"}]
+        )
+    return tune.PlacementGroupFactory([{HEAD: 0.001}])
 
 
 def run_on_workers(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
@@ -118,11 +138,12 @@ class _Run(Thread):
 
 
 def _scaling(infra: InfraConfig) -> ScalingConfig:
-    gpus = infra.gpus_per_trial / infra.workers
+    each = worker_resources(infra)
     return ScalingConfig(
         num_workers=infra.workers,
-        use_gpu=gpus > 0,
-        resources_per_worker={"CPU": infra.cpus_per_worker} | ({"GPU": gpus} if gpus else {}),
+        use_gpu="GPU" in each,
+        # Ray Train adds the accelerator's own.
+        resources_per_worker={name: amount for name, amount in each.items() if ":" not in name},
         accelerator_type=infra.gpu_type,
     )
 

@@ -42,10 +42,11 @@ def _status(directory: Path) -> dict[str, Any]:
     Raises:
         UserError: the folder is no sweep.
     """
+    from cluster.driver_lease import is_driven  # noqa: PLC0415
     from cluster.plan import num_trials  # noqa: PLC0415 - imports optuna
     from cluster.scoring.report import PoolReport  # noqa: PLC0415
     from cluster.spent import SpentRecord  # noqa: PLC0415
-    from cluster.sweep_directory import is_driven, stored_sweep  # noqa: PLC0415
+    from cluster.sweep_directory import stored_sweep  # noqa: PLC0415
 
     sweep = stored_sweep(directory).sweep
     folders = sorted(path.parent for path in directory.glob(f"trials/*/{TRIAL_FILE}"))

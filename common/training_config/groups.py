@@ -169,9 +169,12 @@ class InfraConfig(FrozenModel):
     """GPUs of one trial; a fraction shares one, above 1 it is a whole number."""
     cpus_per_trial: NonNegative = 1.0
     """Logical CPUs of one trial; of a single worker also its number of threads, rounded up."""
+    memory_gb_per_trial: NonNegative = 0.0
+    """GiB of a node's memory that one trial reserves, so that a node is not given more trials than it holds;
+    0 reserves none. Nothing keeps a trial from using more."""
     num_workers: Count | None = None
-    """Data-parallel processes of one trial, which share its GPUs and CPUs evenly and take batch.batch_size
-    each; one for each of its GPUs where not given."""
+    """Data-parallel processes of one trial, which share its resources evenly and take batch.batch_size each;
+    one for each of its GPUs where not given."""
     timeout_hours: Annotated[float, Field(gt=0)] = 3.0
     """Wall-clock hours of work after which a trial fails, over all the processes that took it up."""
     max_retries: Annotated[int, Field(ge=0)] = 2
