@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from analysis.arms import paired_cells
 from analysis.best import contest
 from analysis.differences import paired_difference
-from analysis.evaluations import cell_means, objective_cells
+from analysis.evaluations import objective_cells, shared_scores
 from analysis.intervals import CONFIDENCE, Interval, mean_interval, mean_intervals, seed_noise
 
 if TYPE_CHECKING:
@@ -117,17 +115,10 @@ def prospects(trials: Sequence[Arm], objective: ObjectiveConfig) -> dict[Arm, Pr
     Returns:
         Nothing where there are fewer than two such vibes.
     """
-    if not trials:
+    scores = shared_scores([arm.evaluations for arm in trials], objective)
+    if not scores:
         return {}
-    vibes = np.logical_and.reduce([arm.evaluations.scored_vibes for arm in trials])
-    if vibes.sum() < 2:
-        return {}
-    found = contest(
-        [
-            objective_cells(cell_means(arm.evaluations, arm.evaluations.scored, vibes), objective)
-            for arm in trials
-        ]
-    )
+    found = contest(scores)
     columns = zip(found.probability.tolist(), found.expected.tolist(), strict=True)
     return {arm: Prospect(*values) for arm, values in zip(trials, columns, strict=True)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from common.reward_config import COMPONENTS
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
     from analysis.intervals import Interval
     from analysis.ranking import RankedRow, Ranking
 
-__all__ = ["objective_formula", "plus_minus", "short_name", "summary", "warnings"]
+__all__ = [
+    "objective_formula",
+    "plus_minus",
+    "short_label",
+    "short_name",
+    "short_setting",
+    "summary",
+    "warnings",
+]
 
 
 def objective_formula(ranking: Ranking) -> str:
@@ -31,12 +40,27 @@ def short_name(row: RankedRow) -> str:
 
     A configuration that changed while it trained is marked: the values are those it began with.
     """
-    lasts = [path.rpartition(".")[2] for path in row.params]
-    name = row.label
-    for path, last in zip(row.params, lasts, strict=True):
-        if len(last) > 2 and lasts.count(last) == 1:
-            name = name.replace(f"{path}=", f"{last}=")
+    name = _shortened(row.label, list(row.params))
     return f"{name} (changed while training {_times(len(row.changes))})" if row.changes else name
+
+
+def short_label(label: str) -> str:
+    """A label as `short_name` has it, from the label alone."""
+    return _shortened(label, re.findall(r"([\w.]+)=", label))
+
+
+def short_setting(path: str) -> str:
+    """A setting by its last name, where that says enough: `learning_rate`, but `lora.r`."""
+    last = path.rpartition(".")[2]
+    return last if len(last) > 2 else path
+
+
+def _shortened(label: str, paths: list[str]) -> str:
+    lasts = [path.rpartition(".")[2] for path in paths]
+    for path, last in zip(paths, lasts, strict=True):
+        if len(last) > 2 and lasts.count(last) == 1:
+            label = label.replace(f"{path}=", f"{last}=")
+    return label
 
 
 def summary(ranking: Ranking) -> list[str]:

@@ -13,7 +13,9 @@ from common.errors import BrokenLinesError, ClusterError, RewardError, TrialErro
 from vibesweep import (
     __version__,
     check_renderer,
+    compare,
     doctor,
+    importance,
     noise_floor,
     rank,
     render,
@@ -45,6 +47,8 @@ app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
 app.add_typer(vibes.app, name="vibes")
 app.command("rank")(rank.rank)
+app.command("compare")(compare.compare)
+app.command("importance")(importance.importance)
 app.command("status")(status.status)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)

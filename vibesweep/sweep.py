@@ -73,7 +73,7 @@ def _finish(outcome: SweepOutcome) -> int:
             f"stopped at {outcome.stopped_by}; raise it in the sweep file and run that again to go on",
             file=sys.stderr,
         )
-    print_ranking(directory)
+    print_ranking([directory])
     shown = _shortest(directory)
     print(f"\nsweep        {shown}")
     print(f"ledger       {shown}/trials/*/ledger/*.parquet")
