@@ -42,6 +42,11 @@ class Arm:
         """Whether it was trained."""
         return "trial" if self.record.kind == "trial" else "baseline"
 
+    @property
+    def tie_breaker(self) -> tuple[str, str]:
+        """Where it stands among those with the same objective."""
+        return self.record.label, self.record.trial_id
+
     @cached_property
     def cells(self) -> CellMeans:
         """Its means per seed and scored vibe."""

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = tuple(dict.fromkeys((*EVALUATION_COLUMNS, *SENTINEL_COLUMNS, "scorer_id", "renderer_id")))
 
-__all__ = ["RankedRow", "Ranking", "compute_ranking"]
+__all__ = ["DECIMALS", "RankedRow", "Ranking", "compute_ranking"]
+
+DECIMALS: Final = 12
+"""Of the mean objectives that rows stand in order of. What is the same but for rounding is the same: a sum
+taken in another order, as the report's page takes it, moves the last digits."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class RankedRow:
     """Rules of the sweep's sentinels that it breaks; such a configuration ranks below all others."""
     sentinels: tuple[Sentinels, ...] = ()
     """Of its last evaluations, one for each seed."""
+    trial_ids: tuple[str, ...] = ()
+    """Of its finished seeds, in their order."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,9 @@ def compute_ranking(
     keys = [key for arm in arms for key in arm.evaluations.keys]
     sentinels = sentinel_rows(rows, keys)
     judged = {arm: judge(arm, sentinels, rules) for arm in arms}
-    arms.sort(key=lambda arm: (bool(judged[arm].reasons), -intervals[arm].mean, arm.record.label))
+    arms.sort(
+        key=lambda arm: (bool(judged[arm].reasons), -round(intervals[arm].mean, DECIMALS), arm.tie_breaker)
+    )
     best = next((arm for arm in arms if arm.kind == "trial"), None)
     # Among the infeasible only where there is nothing else.
     peers = [arm for arm in trials if not judged[arm].reasons] or trials
@@ -207,6 +215,7 @@ def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None,
         difference=difference,
         tied_with_best=tied,
         changes=arm.changes,
+        trial_ids=tuple(key.trial_id for key in arm.evaluations.keys),
     )
 
 

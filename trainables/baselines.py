@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from common.music_schema import NUM_COLORS, NUM_PALETTES, WEIGHTS, MusicConfigPayload
 from common.random_configs import random_config
+from trainables.clips import keep_clips
 from trainables.data import data_path, held_out_rows, load_rows
 from trainables.digest import score_held_out
 from trainables.ledger_writer import Completion, LedgerWriter
@@ -50,7 +51,9 @@ def evaluate_random_configs(spec: TrialSpec, scorer: Scorer) -> TrialResult:
             for vibe in vibes
             for sample in range(spec.objective.samples)
         ]
-        evaluation = score_held_out(completions, spec.objective, scorer, LedgerWriter(spec), step=0)
+        ledger = LedgerWriter(spec)
+        evaluation = score_held_out(completions, spec.objective, scorer, ledger, step=0)
+        keep_clips(ledger.held_out(0), spec.directory, spec.objective.scorer)
         return trial_result(evaluation, steps=0, seconds=time.perf_counter() - started)
 
     return recorded(spec, work)

@@ -13,6 +13,7 @@ from common.sentinels import gains_of
 from trainables.best_adapter import Best, BestAdapter
 from trainables.chat import PromptFormat
 from trainables.checkpoints import CHECKPOINTS
+from trainables.clips import keep_clips
 from trainables.constrained import check_llguidance
 from trainables.data import data_path, held_out_rows, load_rows
 from trainables.evaluation import HeldOut
@@ -145,6 +146,7 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             if is_first():
                 save_adapter(trainer.model, Path(spec.directory) / "adapter", config.base_model)
         evaluation = watch.evaluate(policy, steps)
+        keep_clips(ledger.held_out(steps), spec.directory, spec.objective.scorer)
         gains, best_of_all = None, None
         if spec.kind == "trial":
             gains = first_does(lambda: gains_of(ledger.held_out(0), ledger.held_out(steps)))

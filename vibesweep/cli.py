@@ -19,6 +19,7 @@ from vibesweep import (
     noise_floor,
     rank,
     render,
+    report,
     score,
     space,
     status,
@@ -47,6 +48,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
 app.add_typer(vibes.app, name="vibes")
 app.command("rank")(rank.rank)
+app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("importance")(importance.importance)
 app.command("status")(status.status)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analysis import Ranking
+    from analysis import Ranking, Sweep
 
-__all__ = ["print_ranking", "rank"]
+__all__ = ["print_ranking", "rank", "stored_ranking"]
 
 
 def rank(
@@ -44,11 +44,11 @@ def rank(
     if as_json:
         from analysis import ranking_json  # noqa: PLC0415
 
-        print(json.dumps(ranking_json(_ranking(directories, other)), indent=2))
+        print(json.dumps(ranking_json(stored_ranking(directories, other)[1]), indent=2))
     elif as_csv:
         from analysis.ranking_csv import ranking_csv  # noqa: PLC0415
 
-        print(ranking_csv(_ranking(directories, other)), end="")
+        print(ranking_csv(stored_ranking(directories, other)[1]), end="")
     else:
         print_ranking(directories, other)
 
@@ -67,7 +67,7 @@ def print_ranking(directories: Sequence[Path | str], weights: RewardWeights | No
 
     # A pipe has no width; 100 columns hold the table.
     console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(render_ranking(_ranking(directories, weights)))
+    console.print(render_ranking(stored_ranking(directories, weights)[1]))
 
 
 def _weights(text: str) -> RewardWeights:
@@ -84,10 +84,19 @@ def _weights(text: str) -> RewardWeights:
         raise UserError(f"{rule}, got {text!r} ({first_problem(error)}); {cure}") from error
 
 
-def _ranking(directories: Sequence[Path | str], weights: RewardWeights | None) -> Ranking:
-    """The ranking, with the kept noise floors where they can be read.
+def stored_ranking(
+    directories: Sequence[Path | str], weights: RewardWeights | None = None
+) -> tuple[Sweep, Ranking]:
+    """A sweep and its ranking, with the kept noise floors where they can be read.
 
     Without them the outcome of hours stands all the same, so a broken file is only told.
+
+    Args:
+        directories: the sweep's folder or URL; those of several are ranked as one.
+        weights: evaluation weights; the sweep's own where not given.
+
+    Raises:
+        UserError: a folder is no sweep, or they cannot be ranked as one.
     """
     from analysis import compute_ranking  # noqa: PLC0415
     from analysis.pooled import load_sweeps  # noqa: PLC0415
@@ -98,4 +107,4 @@ def _ranking(directories: Sequence[Path | str], weights: RewardWeights | None) -
         floors = read_noise_floors(noise_floors_file())
     except UserError as error:
         print(f"ranked without a noise floor: {error}", file=sys.stderr)
-    return compute_ranking(sweep, noise_floors=floors, weights=weights)
+    return sweep, compute_ranking(sweep, noise_floors=floors, weights=weights)

@@ -12,6 +12,7 @@ from search_spaces import load_sweep_file, smoke_sweep
 from vibesweep.options import with_seeds
 from vibesweep.plan import plan, refuse_beyond_budget
 from vibesweep.rank import print_ranking
+from vibesweep.report import write_report
 
 if TYPE_CHECKING:
     from cluster.sweep import SweepOutcome
@@ -75,7 +76,10 @@ def _finish(outcome: SweepOutcome) -> int:
         )
     print_ranking([directory])
     shown = _shortest(directory)
+    report = _report(shown)
     print(f"\nsweep        {shown}")
+    if report:
+        print(f"report       {report}")
     print(f"ledger       {shown}/trials/*/ledger/*.parquet")
     print(f"adapters     {shown}/trials/*/adapter")
     print(f"again        vibesweep rank {shown}")
@@ -83,6 +87,18 @@ def _finish(outcome: SweepOutcome) -> int:
     if outcome.stopped_by is not None:
         return EXIT_OVER_BUDGET
     return 1 if outcome.failed else 0
+
+
+def _report(directory: Path) -> Path | None:
+    """Write the report. Whatever keeps it from being written is told, and the sweep's outcome stands."""
+    try:
+        return write_report(directory)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        print(
+            f"no report was written ({reason}); try again with: vibesweep report {directory}", file=sys.stderr
+        )
+        return None
 
 
 def _shortest(path: Path) -> Path:

@@ -6,6 +6,7 @@ import io
 import json
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import soundfile
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
+from common.clips import CLIPS_FOLDER, clip_name
 from common.music_schema import MusicConfig
 from common.objective import ObjectiveConfig
 from common.reward_config import ClapScorerConfig
@@ -116,3 +118,6 @@ def test_every_evaluation_of_a_trial_is_in_tensorboard_as_text_and_sound(
     assert [text.step for text in texts] == [0, 1, 2]
     [text] = tensor_util.make_ndarray(texts[0].tensor_proto)
     assert text.decode().endswith("\n\n    ```<b>no\n    music\n")
+    kept = sorted(path.name for path in (Path(spec.directory) / CLIPS_FOLDER).iterdir())
+    last = LedgerWriter(spec).held_out(2)
+    assert kept == sorted(clip_name(row.prompt_id) for row in last[:2])
