@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis.detection import SweepDetection
     from analysis.intervals import Interval
     from analysis.sweep import Sweep
+    from common.ledger import RowKind
     from common.lineage import Change
     from common.noise_floor import NoiseFloor
     from common.reward_config import RewardWeights
@@ -71,6 +72,8 @@ class RankedRow:
     """Rules of the sweep's sentinels that it breaks; such a configuration ranks below all others."""
     sentinels: tuple[Sentinels, ...] = ()
     """Of its last evaluations, one for each seed."""
+    baseline: RowKind | None = None
+    """Which baseline it is; None for a configuration."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,7 @@ def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None,
         difference=difference,
         tied_with_best=tied,
         changes=arm.changes,
+        baseline=None if arm.kind == "trial" else arm.record.kind,
     )
 
 

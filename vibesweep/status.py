@@ -42,7 +42,7 @@ def _status(directory: Path) -> dict[str, Any]:
     Raises:
         UserError: the folder is no sweep.
     """
-    from cluster.plan import num_trials  # noqa: PLC0415 - imports optuna
+    from cluster.plan import num_planned  # noqa: PLC0415 - imports optuna
     from cluster.scoring.report import PoolReport  # noqa: PLC0415
     from cluster.spent import SpentRecord  # noqa: PLC0415
     from cluster.sweep_directory import is_driven, stored_sweep  # noqa: PLC0415
@@ -61,12 +61,13 @@ def _status(directory: Path) -> dict[str, Any]:
         key=lambda pair: pair[0],
         default=None,
     )
+    num_baselines = sum(TrialRecord.read(folder).kind != "trial" for folder in folders)
     pool, spent = PoolReport.read(directory), SpentRecord.read(directory)
     return {
         "name": sweep.name,
         "driven": is_driven(directory),
         "trials": {
-            "planned": num_trials(sweep),
+            "planned": num_planned(sweep) + num_baselines,
             "open": len(folders) - len(ended),
             **dict.fromkeys(_ENDS, 0),
             **Counter(result.status for _, result in ended),
