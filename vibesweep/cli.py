@@ -14,6 +14,7 @@ from vibesweep import (
     __version__,
     check_renderer,
     doctor,
+    export,
     noise_floor,
     rank,
     render,
@@ -45,6 +46,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
 app.add_typer(vibes.app, name="vibes")
 app.command("rank")(rank.rank)
+app.command("export")(export.export)
 app.command("status")(status.status)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)

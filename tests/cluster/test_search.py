@@ -60,7 +60,7 @@ def searcher(sweep: SweepFile, trials: Path, **options: Any) -> tuple[SweepSearc
 
 def suggested(search: SweepSearcher, tune_id: str) -> str:
     suggestion = search.suggest(tune_id)
-    return suggestion if isinstance(suggestion, str) else str(suggestion["trial_id"])
+    return str(suggestion["trial_id"]) if isinstance(suggestion, dict) else str(suggestion)
 
 
 def finish(search: SweepSearcher, trials: Path, tune_id: str, trial_id: str, objective: float) -> None:

@@ -154,7 +154,7 @@ def test_a_calibrated_sweep_has_a_cost_and_a_best_split(
     shown = capsys.readouterr().out
     assert "a step       12.00 s: generation 4.00, scoring 4.00, learning 4.00" in shown
     assert (
-        "cost         4.3 min, 0.00 GPU-hours: 4 trials at once, 1 scorer; the scorers take longest" in shown
+        "cost         4.4 min, 0.00 GPU-hours: 4 trials at once, 1 scorer; the scorers take longest" in shown
     )
     assert "best split" in shown
 
