@@ -113,6 +113,11 @@ class SweepDisplay:
         """One line about the sweep as a whole."""
         self._line(f"{self._name}: {text}")
 
+    def expect(self, num_trials: int) -> None:
+        """The sweep has so many trials more."""
+        with self._guard:
+            self._total += num_trials
+
     def already_done(self, record: TrialRecord, result: ResultRecord) -> None:
         """Count a trial of an earlier driver."""
         with self._guard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -31,9 +32,11 @@ from cluster.train_workers import outer_place
 from cluster.trainable import run_in_tune
 from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
+from common.race import RaceRecord
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TimeRecord, TrialRecord
 
 if TYPE_CHECKING:
+    from cluster.race import Race
     from search_spaces.sweep_file import SweepFile
 
 __all__ = ["FailedTrial", "SweepOutcome", "resume_sweep", "run_sweep"]
@@ -71,6 +74,7 @@ def run_sweep(
     *,
     overwrite: bool = False,
     retry_failed: bool = False,
+    race: Race | None = None,
     code: TrialCode = TrialCode(),  # noqa: B008 - frozen
     console: Console | None = None,
 ) -> SweepOutcome:
@@ -81,6 +85,7 @@ def run_sweep(
         directory: the sweep's own folder, absolute; see `sweep_directory`.
         overwrite: delete what sweep the folder holds.
         retry_failed: run the trials again that have failed before.
+        race: adds trials when all others have ended.
         code: which functions a trial runs.
         console: where progress is shown; stderr where not given.
 
@@ -100,6 +105,10 @@ def run_sweep(
             earlier.write(directory)
         if retry_failed:
             _forget_failures(trials)
+        say = partial((console or Console(stderr=True)).print, markup=False, highlight=False, soft_wrap=True)
+        if race:
+            race.say = lambda line: say(f"{sweep.name}: {line}")
+            race.take_up()
         budget = Budget(sweep, directory)
         searcher = SweepSearcher(
             sweep,
@@ -110,19 +119,20 @@ def run_sweep(
             refusal=Feasibility.of(sweep).refusal if code.trial == TrialCode().trial else lambda _: None,
             over_budget=budget.passed_by_another,
             watch=mirror.take_in,
+            more=race.next_round if race else None,
         )
         was_done = not searcher.has_work() and searcher.stopped_by is None
         if not was_done and searcher.stopped_by is None:
-            say = (console or Console(stderr=True)).print
             for line in earlier.lines:
-                say(f"{sweep.name}: {line}", markup=False, highlight=False, soft_wrap=True)
+                say(f"{sweep.name}: {line}")
             try:
-                _run(sweep, directory, searcher, budget=budget, mirror=mirror, code=code, console=console)
+                _run(
+                    sweep, directory, searcher, budget=budget, mirror=mirror, race=race, code=code,
+                    console=console,
+                )  # fmt: skip
             except KeyboardInterrupt:
-                (console or Console(stderr=True)).print(
-                    f"stopped; what has ended is kept, go on with: vibesweep sweep resume {directory}",
-                    soft_wrap=True,
-                )
+                verb = "race" if race else "resume"
+                say(f"stopped; what has ended is kept, go on with: vibesweep sweep {verb} {directory}")
                 raise
         return _outcome(directory, was_done=was_done, stopped_by=searcher.stopped_by)
 
@@ -150,11 +160,15 @@ def _run(
     *,
     budget: Budget,
     mirror: Mirror,
+    race: Race | None,
     code: TrialCode,
     console: Console | None,
 ) -> None:
-    with SweepDisplay(sweep.name, num_trials(sweep), console) as display:
+    num_added = RaceRecord.read(directory).num_added
+    with SweepDisplay(sweep.name, num_trials(sweep) + num_added, console) as display:
         mirror.say, searcher.on_refused = display.say, display.refused
+        if race:
+            race.say, race.expect = display.say, display.expect
         budget.tick(0)
         for record, result in _stored_results(directory):
             display.already_done(record, result)

@@ -16,6 +16,7 @@ from cluster.search import CRASH_FILE
 from cluster.task import run_trial_of
 from cluster.train_workers import run_on_workers
 from common.errors import TrialError, UserError
+from common.ledger import WITHOUT_POLICY
 from common.records import EvaluationsRecord, ResultRecord, TrialRecord
 from trainables.checkpoints import starting_checkpoint
 from trainables.time_limit import ended_by_force
@@ -51,7 +52,7 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
 
 def _run_or_fail(record: TrialRecord, folder: Path, task: SweepTask) -> None:
     try:
-        if record.kind != "random_configs":
+        if record.kind not in WITHOUT_POLICY:
             take_in_untold(folder, task.objective)
             if task.waits_every is not None:
                 _wait_where_it_stands(folder, task.waits_every)

@@ -15,6 +15,7 @@ from vibesweep import (
     check_renderer,
     compare,
     doctor,
+    export,
     importance,
     noise_floor,
     rank,
@@ -51,6 +52,7 @@ app.command("rank")(rank.rank)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("importance")(importance.importance)
+app.command("export")(export.export)
 app.command("status")(status.status)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from common.race import RaceRecord
 from common.records import TRIAL_FILE, ResultRecord, TrialRecord
 
 __all__ = ["status"]
@@ -43,7 +44,7 @@ def _status(directory: Path) -> dict[str, Any]:
         UserError: the folder is no sweep.
     """
     from cluster.driver_lease import is_driven  # noqa: PLC0415
-    from cluster.plan import num_trials  # noqa: PLC0415 - imports optuna
+    from cluster.plan import num_planned  # noqa: PLC0415 - imports optuna
     from cluster.scoring.report import PoolReport  # noqa: PLC0415
     from cluster.spent import SpentRecord  # noqa: PLC0415
     from cluster.sweep_directory import stored_sweep  # noqa: PLC0415
@@ -62,12 +63,15 @@ def _status(directory: Path) -> dict[str, Any]:
         key=lambda pair: pair[0],
         default=None,
     )
+    num_baselines = sum(TrialRecord.read(folder).kind != "trial" for folder in folders)
+    num_added = RaceRecord.read(directory).num_added
     pool, spent = PoolReport.read(directory), SpentRecord.read(directory)
     return {
         "name": sweep.name,
         "driven": is_driven(directory),
         "trials": {
-            "planned": num_trials(sweep),
+            "planned": num_planned(sweep) + num_baselines + num_added,
+            "added": num_added,
             "open": len(folders) - len(ended),
             **dict.fromkeys(_ENDS, 0),
             **Counter(result.status for _, result in ended),
@@ -82,9 +86,13 @@ def _status(directory: Path) -> dict[str, Any]:
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     trials, best, scorers, spent = found["trials"], found["best"], found["scorers"], found["spent"]
     states = ", ".join(f"{trials[state]} {state}" for state in _ENDS if trials[state])
+    added = f" and {trials['added']} that races added" if trials["added"] else ""
     lines = [
         (found["name"], "a driver is at work" if found["driven"] else "no driver is at work"),
-        ("trials", f"{trials['planned']} with baselines: {states or 'none ended'}, {trials['open']} open"),
+        (
+            "trials",
+            f"{trials['planned']} with baselines{added}: {states or 'none ended'}, {trials['open']} open",
+        ),
     ]
     if best:
         lines.append(

@@ -43,7 +43,7 @@ def put_trial(directory: Path, trial_id: str, kind: str = "trial", **result: obj
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """A sweep of ten trials under a driver."""
+    """A sweep of eight trials under a driver, which has not stored its baselines."""
     with claimed(tmp_path / "sweep", sweep_record(load_sweep_file(QUICKSTART)), overwrite=False):
         yield tmp_path / "sweep"
         put_trial(tmp_path / "sweep", "kept")  # an empty claim would be taken back
@@ -58,7 +58,7 @@ def found(directory: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, obje
 def test_a_sweep_that_has_just_begun(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = found(directory, capsys)
     assert status["driven"] is True
-    assert status["trials"] == {"planned": 10, "open": 0, "finished": 0, "stopped": 0, "failed": 0}
+    assert status["trials"] == {"planned": 8, "added": 0, "open": 0, "finished": 0, "stopped": 0, "failed": 0}
     assert status["best"] is None
     assert status["scorers"] is None
     assert run(["status", str(directory)]) == 0
@@ -77,7 +77,7 @@ def test_trials_scorers_and_what_was_spent(directory: Path, capsys: pytest.Captu
         latency_p50_s=0.25, latency_p95_s=0.75, answers_per_s=20.0, hit_rate=0.125, lost_scorers=1,
     ).write(directory)  # fmt: skip
     status = found(directory, capsys)
-    assert status["trials"] == {"planned": 10, "open": 1, "finished": 3, "stopped": 0, "failed": 1}
+    assert status["trials"] == {"planned": 9, "added": 0, "open": 1, "finished": 3, "stopped": 0, "failed": 1}
     assert status["best"] == {"objective": 0.5, "label": "label of good", "seed": 3}
     assert run(["status", str(directory)]) == 0
     text = " ".join(capsys.readouterr().out.split())

@@ -84,7 +84,7 @@ def test_json_has_the_keys_that_scripts_rely_on(file: Path, capsys: pytest.Captu
         "excluded", "invalid", "warnings", "cost", "smallest_detectable", "budget",
     ]  # fmt: skip
     # 4 x 4, 4 x 16, 8 x 4 and the last 4 again; 8 + 16 = 24 is left out
-    assert (plan["num_points"], plan["num_trials"], plan["num_baselines"]) == (3, 6, 2)
+    assert (plan["num_points"], plan["num_trials"], plan["num_baselines"]) == (3, 6, 3)
     first = plan["trials"][0]
     assert first["params"] == {"lora.r": 4, "batch.batch_size": 4, "grpo.num_generations": 8}
     assert list(first) == [
@@ -106,7 +106,7 @@ def test_the_table_names_what_runs_what_does_not_and_the_command_for_the_cost(
 ) -> None:
     assert run(["sweep", "plan", str(file)]) == 0
     shown = capsys.readouterr().out
-    assert "small: grid, 3 points x 2 seeds = 6 trials, and 2 baselines" in shown
+    assert "small: grid, 3 points x 2 seeds = 6 trials, and 3 baselines" in shown
     for words in ("equal", "runs as point 0", "left out", "must hold", "warnings", "off-policy depth"):
         assert words in shown
     assert f"`vibesweep sweep plan {file} --calibrate` finds it out" in shown
@@ -143,10 +143,10 @@ def test_a_calibrated_sweep_has_a_cost_and_a_best_split(
         "steps": 3,
         "evaluations": 2,
     }
-    # Scorer seconds: 4 trials of 3 x 4 + 2 x 8 = 28, 2 of 3 x 16 + 16 = 64, baselines 8 each: 256 s for one
+    # Scorer seconds: 4 trials of 3 x 4 + 2 x 8 = 28, 2 of 3 x 16 + 16 = 64, baselines 8 each: 264 s for one
     # scorer, which 4 trials at once keep busy; it loads 1 s before.
-    assert (cost["split"]["scorers"], cost["split"]["wall_s"], cost["split"]["bound"]) == (1, 257, "scorers")
-    assert cost["hours"] == 257 / 3600
+    assert (cost["split"]["scorers"], cost["split"]["wall_s"], cost["split"]["bound"]) == (1, 265, "scorers")
+    assert cost["hours"] == 265 / 3600
     assert cost["gpu_hours"] == 0
     assert [one["scorers"] for one in cost["splits"]] == [1, 2, 3, 4]
     assert cost["best"]["wall_s"] == min(one["wall_s"] for one in cost["splits"])
@@ -154,7 +154,7 @@ def test_a_calibrated_sweep_has_a_cost_and_a_best_split(
     shown = capsys.readouterr().out
     assert "a step       12.00 s: generation 4.00, scoring 4.00, learning 4.00" in shown
     assert (
-        "cost         4.3 min, 0.00 GPU-hours: 4 trials at once, 1 scorer; the scorers take longest" in shown
+        "cost         4.4 min, 0.00 GPU-hours: 4 trials at once, 1 scorer; the scorers take longest" in shown
     )
     assert "best split" in shown
 
