@@ -70,6 +70,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         self._infra = sweep.base_config().infra
         self._refusal = refusal
         self._over_budget = over_budget
+        self.is_stopping: Callable[[], bool] = lambda: False
+        """Whether no more trials start, and those that leave without a result go on with the next driver."""
         self._watch = watch
         self._queue: deque[TrialRecord] = deque()
         self._running: dict[str, TrialRecord] = {}
@@ -98,8 +100,13 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             return False
         return bool(self._queue)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more.
+
+        None, which is none for now, while the sweep stops.
+        """
+        if self.is_stopping():
+            return None
         if not self.has_work():
             return str(Searcher.FINISHED)
         record = self._running[trial_id] = self._queue.popleft()
@@ -116,6 +123,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         record = self._running.pop(trial_id)
         folder = self._trials / record.trial_id
         outcome = ResultRecord.read(folder)
+        if outcome is None and self.is_stopping():
+            return
         if outcome is None:
             outcome = (None if error else _stopped(folder)) or ResultRecord(
                 status="failed", reason=_crash_reason(folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ray import tune
+from ray.exceptions import RayError
 from rich.console import Console
 
 from cluster.budget import Budget, BudgetCallback
@@ -22,6 +23,7 @@ from cluster.schedulers import make_scheduler, replay
 from cluster.scoring.pool import running_pool
 from cluster.search import SweepSearcher
 from cluster.session import check_capacity, places_in_cluster, ray_session, trial_resources
+from cluster.stopping import Stop, StopCallback
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
 from cluster.task import SweepTask, TrialCode
 from cluster.train_workers import OUTER_BUNDLE
@@ -29,6 +31,7 @@ from cluster.trainable import run_in_tune
 from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TimeRecord, TrialRecord
+from search_spaces.user_code import user_code
 
 if TYPE_CHECKING:
     from search_spaces.sweep_file import SweepFile
@@ -108,7 +111,7 @@ def run_sweep(
         was_done = not searcher.has_work() and searcher.stopped_by is None
         if not was_done and searcher.stopped_by is None:
             say = (console or Console(stderr=True)).print
-            for line in earlier.lines:
+            for line in (*earlier.lines, *(f"runs code of yours: {line}" for line in user_code(sweep))):
                 say(f"{sweep.name}: {line}", markup=False, highlight=False, soft_wrap=True)
             try:
                 _run(sweep, directory, searcher, budget=budget, mirror=mirror, code=code, console=console)
@@ -118,6 +121,12 @@ def run_sweep(
                     soft_wrap=True,
                 )
                 raise
+            except (OSError, RayError) as error:
+                last = str(error).strip().splitlines()[-1:] or [""]
+                raise ClusterError(
+                    f"the sweep broke off, {type(error).__name__}: {last[0][:300]}; what has ended is kept, "
+                    "and the same command goes on with it"
+                ) from error
         return _outcome(directory, was_done=was_done, stopped_by=searcher.stopped_by)
 
 
@@ -153,7 +162,9 @@ def _run(
         for record, result in _stored_results(directory):
             display.already_done(record, result)
         display.status("starting Ray")
-        with ray_session() as is_local:
+        stop = Stop(directory, display.say)
+        searcher.is_stopping = lambda: stop.is_asked
+        with ray_session() as is_local, stop.on_signal():
             if is_local:
                 check_capacity(sweep.resources, trial_resources(sweep.base_config().infra))
             display.status("loading the scorers")
@@ -172,14 +183,19 @@ def _run(
                     )
                     # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
                     with redirect_stdout(StringIO()):
-                        _tuner(sweep, task, searcher, budget, display).fit()
+                        _tuner(sweep, task, searcher, budget, display, StopCallback(stop)).fit()
             finally:
                 budget.tick(0)
                 budget.save()
 
 
 def _tuner(
-    sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, budget: Budget, display: SweepDisplay
+    sweep: SweepFile,
+    task: SweepTask,
+    searcher: SweepSearcher,
+    budget: Budget,
+    display: SweepDisplay,
+    *callbacks: tune.Callback,
 ) -> tune.Tuner:
     infra = sweep.base_config().infra
     bundle, most_at_once = trial_resources(infra), sweep.resources.max_concurrent_trials
@@ -211,7 +227,7 @@ def _tuner(
             name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
             storage_path=str(Path(task.directory) / "tune"),
             failure_config=tune.FailureConfig(max_failures=infra.max_retries),
-            callbacks=[ProgressCallback(display, trials), BudgetCallback(budget)],
+            callbacks=[ProgressCallback(display, trials), BudgetCallback(budget), *callbacks],
             verbose=0,
         ),
     )

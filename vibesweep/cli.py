@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated, Final
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
+from cluster.jobs.credentials import open_credentials
 from common.errors import BrokenLinesError, ClusterError, RewardError, TrialError, UserError
 from vibesweep import (
     __version__,
     check_renderer,
     doctor,
+    jobs,
     noise_floor,
     rank,
     render,
     score,
     space,
     status,
+    submit,
     sweep,
     train,
     vibes,
@@ -31,6 +35,8 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USER_ERROR: Final = 2
 EXIT_INFRASTRUCTURE: Final = 4
+EXIT_BUG: Final = 70
+"""A traceback: Python's own exit code for it would say that trials failed."""
 EXIT_STOPPED: Final = 130
 
 app = typer.Typer(
@@ -45,7 +51,11 @@ app.add_typer(train.app, name="train")
 app.add_typer(space.app, name="space")
 app.add_typer(vibes.app, name="vibes")
 app.command("rank")(rank.rank)
+app.command("submit")(submit.submit)
 app.command("status")(status.status)
+app.command("logs")(jobs.logs)
+app.command("stop")(jobs.stop)
+app.command("list")(jobs.list_jobs)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)
 app.command("render")(render.render)
@@ -79,6 +89,7 @@ def run(arguments: list[str] | None = None) -> int:
         budget, 4 the cluster's, or what `doctor` has found.
     """
     try:
+        open_credentials()
         code = get_command(app).main(args=arguments, prog_name="vibesweep", standalone_mode=False)
     except Exit as end:
         return end.exit_code
@@ -116,7 +127,11 @@ def _ending(error: BaseException) -> tuple[tuple[str, ...], int]:
 
 def main() -> None:
     """Entry point of the console command."""
-    code = run()
+    try:
+        code = run()
+    except Exception:
+        traceback.print_exc()
+        code = EXIT_BUG
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)

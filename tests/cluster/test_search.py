@@ -60,6 +60,7 @@ def searcher(sweep: SweepFile, trials: Path, **options: Any) -> tuple[SweepSearc
 
 def suggested(search: SweepSearcher, tune_id: str) -> str:
     suggestion = search.suggest(tune_id)
+    assert suggestion is not None
     return suggestion if isinstance(suggestion, str) else str(suggestion["trial_id"])
 
 
