@@ -11,7 +11,14 @@ from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
 from cluster.jobs.credentials import open_credentials
-from common.errors import BrokenLinesError, ClusterError, RewardError, TrialError, UserError
+from common.errors import (
+    BrokenLinesError,
+    ClusterError,
+    OverBudgetError,
+    RewardError,
+    TrialError,
+    UserError,
+)
 from vibesweep import (
     __version__,
     check_renderer,
@@ -34,6 +41,7 @@ __all__ = ["app", "main"]
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USER_ERROR: Final = 2
+EXIT_OVER_BUDGET: Final = 3
 EXIT_INFRASTRUCTURE: Final = 4
 EXIT_BUG: Final = 70
 """A traceback: Python's own exit code for it would say that trials failed."""
@@ -85,8 +93,8 @@ def run(arguments: list[str] | None = None) -> int:
         arguments: the words after `vibesweep`; the process's own where None.
 
     Returns:
-        The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 3 a sweep at the end of its
-        budget, 4 the cluster's, or what `doctor` has found.
+        The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 3 a sweep beyond its budget
+        or at its end, 4 the cluster's or the disk's failure, or what `doctor` has found, 130 stopped.
     """
     try:
         open_credentials()
@@ -116,7 +124,8 @@ def _ending(error: BaseException) -> tuple[tuple[str, ...], int]:
         case BrokenLinesError():
             return error.problems, EXIT_USER_ERROR
         case UserError():
-            return (str(error),), EXIT_USER_ERROR
+            is_costly = isinstance(error, OverBudgetError)
+            return (str(error),), EXIT_OVER_BUDGET if is_costly else EXIT_USER_ERROR
         case TrialError() | RewardError():
             return (str(error),), EXIT_FAILED
         case ClusterError():

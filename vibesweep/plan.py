@@ -93,7 +93,7 @@ def make_plan(
 
 
 def refuse_beyond_budget(sweep: SweepFile, file: Path) -> None:
-    """Raise UserError if a sweep's plan goes over its budget; what is not known is said on stderr."""
+    """Raise OverBudgetError if a sweep's plan goes over its budget; what is not known is said on stderr."""
     from cluster.planned_budget import refuse_over_budget  # noqa: PLC0415
 
     budget = sweep.budget

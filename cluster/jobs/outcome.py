@@ -19,7 +19,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     0: "all trials ended",
     1: "some trials failed",
     2: "something is to be corrected first",
-    3: "the budget is spent",
+    3: "the budget is spent or too small",
     4: "the cluster failed",
     70: "it met a bug, and its log has the traceback",
     _STOPPED: "it was stopped",

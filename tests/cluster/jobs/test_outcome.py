@@ -17,7 +17,7 @@ JOB = Job("j", JobStatus.FAILED, "python x", None, None, None, None, None, 0, No
         (JobStatus.SUCCEEDED, 0, None, 0, "all trials ended"),
         (JobStatus.FAILED, 1, "ENTRYPOINT", 1, "some trials failed (exit code 1)"),
         (JobStatus.FAILED, 2, "ENTRYPOINT", 2, "something is to be corrected first (exit code 2)"),
-        (JobStatus.FAILED, 3, "ENTRYPOINT", 3, "the budget is spent (exit code 3)"),
+        (JobStatus.FAILED, 3, "ENTRYPOINT", 3, "the budget is spent or too small (exit code 3)"),
         (JobStatus.FAILED, 4, "ENTRYPOINT", 4, "the cluster failed (exit code 4)"),
         # Killed, as by the kernel for memory: 128 + 9.
         (JobStatus.FAILED, 137, "ENTRYPOINT", 4, "its command died with exit code 137"),
