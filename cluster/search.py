@@ -72,6 +72,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         self._infra = sweep.base_config().infra
         self._refusal = refusal
         self._over_budget = over_budget
+        self.is_stopping: Callable[[], bool] = lambda: False
+        """Whether no more trials start, and those that leave without a result go on with the next driver."""
         self._watch = watch
         self._more = more
         self._queue: deque[TrialRecord] = deque()
@@ -108,10 +110,11 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more.
 
-        None while as many run as have places, and while those that run decide whether there is more.
+        None, which is none for now, while as many run as have places, while those that run decide whether
+        there is more, and while the sweep stops.
         """
         places = self.places()
-        if places is not None and len(self._running) >= places:
+        if self.is_stopping() or (places is not None and len(self._running) >= places):
             return None
         if not self.has_work():
             waits = self._more and self._running and self.stopped_by is None
@@ -130,6 +133,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         record = self._running.pop(trial_id)
         folder = self._trials / record.trial_id
         outcome = ResultRecord.read(folder)
+        if outcome is None and self.is_stopping():
+            return
         if outcome is None:
             outcome = (None if error else _stopped(folder)) or ResultRecord(
                 status="failed", reason=_crash_reason(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ray import tune
+from ray.exceptions import RayError
 from rich.console import Console
 
 from cluster.budget import Budget, BudgetCallback
@@ -26,6 +27,7 @@ from cluster.scoring.pool import running_pool
 from cluster.search import SweepSearcher
 from cluster.session import ray_session
 from cluster.shared_storage import check_shared
+from cluster.stopping import Stop, StopCallback
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
 from cluster.task import SweepTask, TrialCode
 from cluster.train_workers import outer_place
@@ -34,6 +36,7 @@ from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
 from common.race import RaceRecord
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TimeRecord, TrialRecord
+from search_spaces.user_code import user_code
 
 if TYPE_CHECKING:
     from cluster.race import Race
@@ -123,7 +126,7 @@ def run_sweep(
         )
         was_done = not searcher.has_work() and searcher.stopped_by is None
         if not was_done and searcher.stopped_by is None:
-            for line in earlier.lines:
+            for line in (*earlier.lines, *(f"runs code of yours: {line}" for line in user_code(sweep))):
                 say(f"{sweep.name}: {line}")
             try:
                 _run(
@@ -134,6 +137,12 @@ def run_sweep(
                 verb = "race" if race else "resume"
                 say(f"stopped; what has ended is kept, go on with: vibesweep sweep {verb} {directory}")
                 raise
+            except (OSError, RayError) as error:
+                last = str(error).strip().splitlines()[-1:] or [""]
+                raise ClusterError(
+                    f"the sweep broke off, {type(error).__name__}: {last[0][:300]}; what has ended is kept, "
+                    "and the same command goes on with it"
+                ) from error
         return _outcome(directory, was_done=was_done, stopped_by=searcher.stopped_by)
 
 
@@ -173,7 +182,9 @@ def _run(
         for record, result in _stored_results(directory):
             display.already_done(record, result)
         display.status("starting Ray")
-        with ray_session() as is_local:
+        stop = Stop(directory, display.say)
+        searcher.is_stopping = lambda: stop.is_asked
+        with ray_session() as is_local, stop.on_signal():
             if not is_local:
                 display.status("asking the nodes whether they see the storage")
                 check_shared(directory)
@@ -197,14 +208,19 @@ def _run(
                     )
                     # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
                     with redirect_stdout(StringIO()):
-                        _tuner(sweep, task, searcher, budget, display).fit()
+                        _tuner(sweep, task, searcher, budget, display, StopCallback(stop)).fit()
             finally:
                 budget.tick(0)
                 budget.save()
 
 
 def _tuner(
-    sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, budget: Budget, display: SweepDisplay
+    sweep: SweepFile,
+    task: SweepTask,
+    searcher: SweepSearcher,
+    budget: Budget,
+    display: SweepDisplay,
+    *callbacks: tune.Callback,
 ) -> tune.Tuner:
     infra = sweep.base_config().infra
     place = tune.PlacementGroupFactory([trial_resources(infra)])
@@ -234,7 +250,7 @@ def _tuner(
             name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
             storage_path=str(Path(task.directory) / "tune"),
             failure_config=tune.FailureConfig(max_failures=infra.max_retries),
-            callbacks=[ProgressCallback(display, trials), BudgetCallback(budget)],
+            callbacks=[ProgressCallback(display, trials), BudgetCallback(budget), *callbacks],
             verbose=0,
         ),
     )

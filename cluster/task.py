@@ -86,6 +86,7 @@ def run_trial_of(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
         objective=task.objective,
         directory=str(folder),
         tensorboard=str(Path(task.directory) / "tensorboard" / record.trial_id),
+        stop_folder=task.directory,
     )
     check_suggestion(spec.params, spec.config_hash, spec.config)
     keys = ScorerKey.of_evaluation(task.objective)

@@ -21,6 +21,7 @@ from cluster.nodes import HEAD, MARKET_TYPE, SPOT
 from cluster.task import run_trial_of
 from common.errors import ClusterError, TrialError, UserError
 from common.records import TrialRecord
+from trainables.stop_sign import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +70,7 @@ def run_on_workers(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
 
     Raises:
         TrialError, UserError: the trial has no usable outcome.
+        StoppedError: the sweep stops, and the trial has left.
         ClusterError: Ray Train or a worker broke.
     """
     from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415 - torch, which drivers need not load
@@ -132,7 +134,7 @@ class _Run(Thread):
             return
         causes = self._failure.worker_failures.values() if isinstance(self._failure, WorkerGroupError) else ()
         for cause in causes:
-            if isinstance(cause, TrialError | UserError):
+            if isinstance(cause, TrialError | UserError | StoppedError):
                 raise cause
         raise ClusterError(f"the trial's workers broke: {self._failure}") from self._failure
 

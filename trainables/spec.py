@@ -38,6 +38,8 @@ class TrialSpec:
     """The trial's folder, `…/trials/<id>`."""
     tensorboard: str
     """Folder of its TensorBoard events, `…/tensorboard/<id>`."""
+    stop_folder: str | None = None
+    """Folder of the `stop.json` that says whether to leave early; None where nobody stops the trial."""
 
 
 class Progress(NamedTuple):

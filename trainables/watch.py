@@ -13,6 +13,7 @@ from trainables.guards import check_finite
 from trainables.policy import Policy
 from trainables.shown import shown_completions
 from trainables.spec import Progress, Report
+from trainables.stop_sign import StoppedError
 from trainables.workers import first_does
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from trainables.best_adapter import BestAdapter
     from trainables.digest import Evaluation
     from trainables.evaluation import HeldOut
+    from trainables.stop_sign import StopSign
     from trainables.tensorboard import TrialCurves
 
 __all__ = ["TrialWatch"]
@@ -38,6 +40,8 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         curves: TrialCurves | None,
         report: Report,
         started: float,
+        stop: StopSign,
+        off_policy_depth: int,
     ) -> None:
         self._steps = steps
         self._logging = logging
@@ -46,13 +50,22 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         self._curves = curves
         self._report = report
         self._started = started
+        self._stop = stop
+        self._depth = off_policy_depth
+        self._is_leaving = False
         self._reward: float | None = None
         self._reward_step: int | None = None
         self._objective: float | None = None
         self._objective_step: int | None = None
 
     def evaluate(self, policy: Policy, step: int) -> Evaluation:
-        """Evaluate the policy as it is at a step."""
+        """Evaluate the policy as it is at a step.
+
+        Raises:
+            StoppedError: before training, where the sweep stops: nothing is lost by leaving.
+        """
+        if step == 0 and self._stop.is_up():
+            raise StoppedError
         evaluation = self._held_out.evaluate(policy, step)
         self._objective = evaluation.objective
         self._objective_step = step
@@ -98,6 +111,10 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         step = state.global_step
         assert state.max_steps == self._steps
         check_finite(model, step)
+        # Only from a cycle's end can it go on, and behind the last step it has nothing left but to finish.
+        if step < self._steps and step % self._depth == 0 and self._stop.is_up():
+            self._is_leaving = control.should_save = True
+            return
         # A trial may be stopped, or sent to wait, by the report of an evaluation: its checkpoint comes first.
         if self.is_due(step) and not control.should_save:
             self.evaluate(Policy(model, processing_class), step)
@@ -105,6 +122,8 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
     def on_save(
         self, args: Any, state: Any, control: Any, *, model: Any, processing_class: Any, **_: Any
     ) -> None:
+        if self._is_leaving:
+            raise StoppedError  # an evaluation that is due is caught up with when it goes on
         if self.is_due(state.global_step):
             self.evaluate(Policy(model, processing_class), state.global_step)
 

@@ -168,7 +168,7 @@ def test_a_sweep_over_its_budget_is_refused_in_one_line(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(f"{SMALL}budget: {{trials: 5}}\n")
-    assert run(["sweep", "run", str(file), "--storage", str(tmp_path / "runs")]) == 2
+    assert run(["sweep", "run", str(file), "--storage", str(tmp_path / "runs")]) == 3
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
@@ -193,7 +193,7 @@ def test_hours_are_refused_once_they_are_known(
     )
     assert ran == "vibesweep: reached"
     calibrate(file)
-    assert run(["sweep", "run", str(file)]) == 2
+    assert run(["sweep", "run", str(file)]) == 3
     assert "budget.hours: the sweep must keep its budget of 0.01" in capsys.readouterr().err
     assert run(["sweep", "run", str(file), "--force"]) == 2
     assert capsys.readouterr().err == "vibesweep: reached\n"
@@ -234,7 +234,7 @@ def test_on_a_cluster_this_machines_cost_refuses_nothing(
     assert run(["sweep", "run", str(file)]) == 2
     assert capsys.readouterr().err == "vibesweep: reached\n"
     file.write_text(f"{SMALL}budget: {{hours: 0.01, trials: 5}}\n")
-    assert run(["sweep", "run", str(file)]) == 2
+    assert run(["sweep", "run", str(file)]) == 3
     assert "budget.trials: the sweep must keep its budget of 5" in capsys.readouterr().err
 
 

@@ -133,6 +133,7 @@ def test_gpus(gpus: Gpus, status: Status, text: str) -> None:
         (Cluster("http://h:8265", "2.58.0", 3), "fail", "runs ray 2.58.0, and here is 2.60.0"),
         (Cluster("http://h:8265", problem="Unauthorized", needs_token=True), "fail", "RAY_AUTH_MODE=token"),
         (Cluster("http://h:8265", problem="refused"), "fail", "is not reached: refused"),
+        (Cluster("http://h:8265", "2.60.0", 3, is_open=True), "warn", "takes jobs without a token"),
         (Cluster("h:6379"), "warn", "--address http://HOST:8265"),
     ],
 )
@@ -162,6 +163,7 @@ def test_ray_on_this_machine() -> None:
             "warn",
             "8265 taken by something else than a Ray dashboard | ray start",
         ),
+        ("open", "taken", "warn", "to other machines, and without a token"),
         ("taken", "taken", "warn", "--dashboard-port=OTHER --port=OTHER"),
     ],
 )
