@@ -79,12 +79,12 @@ def sort_into_arms(
     stand for another policy. A trial whose configuration changed is no seed of any other.
     """
     last = evaluations.last_steps()
-    configurations: dict[tuple[str, str, str], list[StoredTrial]] = defaultdict(list)
+    configurations: dict[tuple[str, str, str, str], list[StoredTrial]] = defaultdict(list)
     for trial in trials:
         if trial.result is not None:
             record = trial.record
             own = record.trial_id if trial.lineage.changes else ""
-            configurations[record.kind, record.config_hash, own].append(trial)
+            configurations[trial.sweep, record.kind, record.config_hash, own].append(trial)
 
     arms, unranked = [], []
     for members in configurations.values():

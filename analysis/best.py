@@ -5,12 +5,14 @@ good, the highest mean is too high by a good deal. So the configurations' true o
 of one normal distribution, whose mean and spread the sweep itself tells, and every observed mean is shrunk
 towards its centre by the share of noise in it:
 
-    y_k = mu_k + noise of variance v_k,   mu_k ~ N(m, tau^2),   m flat,   v / (v + tau^2) uniform on (0, 1)
+    y_k = mu_k + noise of variance v_k,   mu_k ~ N(m, tau^2),   m flat,   tau half-Cauchy with scale sqrt(v)
 
-with v the mean of the v_k. The prior of tau is the one under which the estimate of Stein's problem is
-admissible and the posterior proper from two configurations on (Strawderman 1971, doi:10.1214/aoms/1177693528;
-Daniels 1999, doi:10.2307/3316112). How noisy the means are is known as roughly as few seeds tell it, so the
-variances are drawn as well. `benchmarks/ranking_calibration.py` measures how true the probabilities are.
+with v the mean of the v_k. That prior is the usual default for the spread of few groups (Gelman 2006,
+doi:10.1214/06-BA117A; Polson & Scott 2012, doi:10.1214/12-BA730): it gives the share of noise, v / (v +
+tau^2), the arcsine distribution, so that configurations which are all alike, and ones whose differences are
+plain, are both expected. The posterior is proper from two configurations on. How noisy the means are is known
+as roughly as few seeds tell it, so the variances are drawn as well. `benchmarks/ranking_calibration.py`
+measures how true the probabilities are.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Contest", "contest", "contest_of_means"]
 
 _SPREADS = 64
-"""Values of v / (v + tau^2) that are tried: midpoints of as many equal parts of (0, 1)."""
+"""Values of v / (v + tau^2) that are tried: in the middle of as many equally probable parts of (0, 1)."""
 _NOISES = 64
 """Draws of the variances."""
 _OUTCOMES = 16_384
@@ -88,7 +90,8 @@ def contest_of_means(means: Scores, variances: Scores) -> Contest:
         variances: [N, K] of their noise; N possibilities, equally probable before the means are seen.
     """
     noise = np.maximum(variances, _SMALLEST)[:, None]
-    kept_out = (np.arange(_SPREADS) + 0.5) / _SPREADS
+    # Quantiles of the arcsine distribution.
+    kept_out = np.sin(np.pi / 2 * (np.arange(_SPREADS) + 0.5) / _SPREADS) ** 2
     spread = noise.mean(2) * (1 - kept_out) / kept_out
     weight = 1 / (noise + spread[..., None])
     total = weight.sum(2)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from analysis.arms import paired_cells
 from analysis.best import contest
 from analysis.differences import paired_difference
-from analysis.evaluations import cell_means, objective_cells
+from analysis.evaluations import objective_cells, shared_scores
 from analysis.intervals import CONFIDENCE, Interval, mean_interval, mean_intervals, seed_noise
+from common.ledger import STARTING_POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.arms import Arm
     from analysis.intervals import Scores, SeedNoise
+    from common.ledger import RowKind
     from common.objective import ObjectiveConfig
 
 __all__ = ["Difference", "Prospect", "against_untrained", "is_ahead", "prospects", "tied_with_best"]
@@ -25,7 +25,7 @@ __all__ = ["Difference", "Prospect", "against_untrained", "is_ahead", "prospects
 
 @dataclass(frozen=True)
 class Difference:
-    """A configuration minus its untrained policy, paired by vibe and sample.
+    """A configuration minus the policy that it was trained from, paired by vibe and sample.
 
     All intervals but `single` hold at once for every configuration compared (Bonferroni), so they stay
     true of the one that was picked as the best.
@@ -41,6 +41,8 @@ class Difference:
     None where one side wrote no config that could be rendered."""
     audio_over_valid: Interval | None
     """Difference of the mean audio component of rendered completions, not weighted."""
+    start: RowKind
+    """What the configuration was trained from: `untrained_policy` or `sft_policy`."""
 
 
 class Prospect(NamedTuple):
@@ -55,8 +57,9 @@ class Prospect(NamedTuple):
 def against_untrained(
     trials: Sequence[Arm], baselines: Sequence[Arm], objective: ObjectiveConfig
 ) -> dict[Arm, Difference]:
-    """Each trial against the untrained policy of its model and prompt; trials without one are left out."""
-    untrained = {arm.policy: arm for arm in baselines if arm.record.kind == "untrained_policy"}
+    """Each trial against what it started from, the baseline of its model and prompt; the SFT policy where
+    that is one. Trials without such a baseline are left out."""
+    untrained = {arm.policy: arm for arm in baselines if arm.record.kind in STARTING_POLICIES}
     pairs = {
         arm: paired_difference(*cells, objective)
         for arm in trials
@@ -70,15 +73,17 @@ def against_untrained(
     columns = zip(*with_parts.values(), strict=True)
     by_arm = zip(*(mean_intervals(column, confidence=corrected) for column in columns), strict=True)
     parts = dict(zip(with_parts, by_arm, strict=True))
-    return {
-        arm: Difference(total, single, *parts.get(arm, (None, None, None)))
-        for arm, total, single in zip(
-            pairs,
-            mean_intervals(totals, confidence=corrected),
-            mean_intervals(totals, confidence=CONFIDENCE),
-            strict=True,
-        )
-    }
+    found = {}
+    for arm, total, single in zip(
+        pairs,
+        mean_intervals(totals, confidence=corrected),
+        mean_intervals(totals, confidence=CONFIDENCE),
+        strict=True,
+    ):
+        validity, audio, audio_over_valid = parts.get(arm, (None, None, None))
+        start = untrained[arm.policy].record.kind
+        found[arm] = Difference(total, single, validity, audio, audio_over_valid, start)
+    return found
 
 
 def tied_with_best(best: Arm, trials: Sequence[Arm], objective: ObjectiveConfig) -> set[Arm]:
@@ -117,17 +122,10 @@ def prospects(trials: Sequence[Arm], objective: ObjectiveConfig) -> dict[Arm, Pr
     Returns:
         Nothing where there are fewer than two such vibes.
     """
-    if not trials:
+    scores = shared_scores([arm.evaluations for arm in trials], objective)
+    if not scores:
         return {}
-    vibes = np.logical_and.reduce([arm.evaluations.scored_vibes for arm in trials])
-    if vibes.sum() < 2:
-        return {}
-    found = contest(
-        [
-            objective_cells(cell_means(arm.evaluations, arm.evaluations.scored, vibes), objective)
-            for arm in trials
-        ]
-    )
+    found = contest(scores)
     columns = zip(found.probability.tolist(), found.expected.tolist(), strict=True)
     return {arm: Prospect(*values) for arm, values in zip(trials, columns, strict=True)}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy.special import chdtrc, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from analysis.arms import sort_into_arms
 from analysis.evaluations import EVALUATION_COLUMNS, held_out_evaluations, objective_cells
@@ -19,10 +19,22 @@ if TYPE_CHECKING:
     from analysis.sweep import Sweep
     from common.noise_floor import NoiseFloor
 
-__all__ = ["POWER", "Spreads", "seed_spread", "seed_spread_of", "smallest_detectable", "spreads_of"]
+__all__ = [
+    "POWER",
+    "Spreads",
+    "policy_spread",
+    "seed_spread",
+    "seed_spread_of",
+    "smallest_detectable",
+    "spreads_of",
+]
 
 POWER = 0.8
 """Probability with which a difference of that size is found."""
+_DRAWS: Final = 32_768
+"""A standard error of the result below 0.5 %."""
+_TINY: Final = 1e-300
+"""In place of a variance of zero, whose interval has no width."""
 
 
 class Spreads(NamedTuple):
@@ -42,15 +54,18 @@ def smallest_detectable(
     samples: int = 1,
     num_compared: int = 1,
     untrained: bool = False,
+    policies: float = 0.0,
 ) -> float:
     """The smallest true difference of two configurations that a sweep finds with probability POWER.
 
     Both are evaluated on the same vibes, each with so many training seeds. Their difference then has the
-    variance 2 (d^2 / (S V J) + b^2 / S) with d the spread of decoding and b that of training seeds. It is
-    found where its interval excludes zero: where it is larger than the interval's half width, on average that
-    of `analysis.intervals` for such spreads, by t_power of its own standard errors. There all configurations
-    tell the spread of seeds together, with S - 1 degrees of freedom for each of them. An untrained policy has
-    no training seeds and is evaluated once: against it the variance is (1 + S) d^2 / (S V J) + b^2 / S.
+    variance 2 (d^2 / (S V J) + p^2 / V + b^2 / S) with d the spread of decoding, p that of policies over
+    vibes and b that of training seeds. It is found where its interval excludes zero. How wide that is varies
+    with the estimates of a sweep, so the interval of `analysis.intervals` is made for _DRAWS sets of them,
+    each with an error of the difference: POWER of them must leave out zero. There all configurations tell the
+    spread of seeds together, with S - 1 degrees of freedom for each of them. An untrained policy has no
+    training seeds and is evaluated once: against it the variance is (1 + S) d^2 / (S V J) + 2 p^2 / V + b^2 /
+    S.
 
     Decoding is taken as independent. Policies that write alike share its noise and are told apart sooner, so
     this is the cautious number.
@@ -63,6 +78,7 @@ def smallest_detectable(
         num_compared: configurations among which this one was picked: its interval is corrected for them,
             and they share the spread of their seeds.
         untrained: whether the other side is the untrained policy.
+        policies: p >= 0, how differently two policies take to one vibe; 0 where it is not known.
 
     Raises:
         ValueError: a number is too small.
@@ -74,37 +90,30 @@ def smallest_detectable(
         )
     trained = 1 if untrained else 2
     cell = floor.objective_decoding**2 / (seeds * vibes * samples)
-    by_vibes, by_seeds = (
-        (1 + seeds if untrained else 2) * cell,
-        trained * (floor.objective_seeds or 0.0) ** 2 / seeds,
-    )
-    if by_vibes + by_seeds == 0:
+    by_vibes = (1 + seeds if untrained else 2) * cell + 2 * policies**2 / vibes
+    of_one = (floor.objective_seeds or 0.0) ** 2 / seeds
+    if by_vibes + of_one == 0:
         return 0.0
-    # What an interval takes for the seeds: the spread of their means, to which decoding adds. One seed says
-    # nothing of it; the interval then leaves it out.
-    rest = trained * cell
+    rng = np.random.default_rng(0)
+    # One error in each of as many equally probable parts: less chance than free draws.
+    errors = rng.permutation(ndtri((np.arange(_DRAWS) + 0.5) / _DRAWS)) * (by_vibes + trained * of_one) ** 0.5
+    found_vibes = by_vibes * rng.chisquare(vibes - 1, _DRAWS) / (vibes - 1)
+    found_seeds = np.zeros(_DRAWS)
     sharing = max(trained, num_compared)
-    taken = _taken(sharing, seeds) * (by_seeds + rest) if seeds > 1 else 0.0
-    df = sharing * (seeds - 1) or vibes - 1
-
-    def critical(probability: float) -> float:
-        t_vibes, t_seeds = (float(stdtrit(n, probability)) for n in (vibes - 1, df))
-        return (t_vibes * by_vibes + t_seeds * taken) / (by_vibes + taken)
-
-    width = by_vibes + (taken - rest if seeds > 1 else by_seeds)
-    confidence = 1 - (1 - CONFIDENCE) / num_compared
-    own_error = (by_vibes + by_seeds) ** 0.5
-    return float(critical((1 + confidence) / 2) * width**0.5 + critical(POWER) * own_error)
-
-
-def _taken(sharing: int, seeds: int) -> float:
-    """What an interval takes for the variance of seeds, on average, as a multiple of the true one.
-
-    That is the larger of a configuration's own and the pooled estimate. With X = chi^2_d / d of the own one,
-    E max(X, 1) = 1 + P(chi^2_(d+2) > d) - P(chi^2_d > d); the pool holds a share of the own one itself.
-    """
-    d = seeds - 1
-    return 1 + (1 - 1 / sharing) * float(chdtrc(d + 2, d) - chdtrc(d, d))
+    if seeds > 1:
+        own = (of_one + cell) * rng.chisquare(seeds - 1, (_DRAWS, trained)) / (seeds - 1)
+        others = (sharing - trained) * (seeds - 1)
+        of_others = (of_one + cell) * (rng.chisquare(others, _DRAWS) if others else 0.0)
+        pooled = (own.sum(1) * (seeds - 1) + of_others) / (sharing * (seeds - 1))
+        taken = np.maximum(own, pooled[:, None]).sum(1)
+        found_seeds = np.maximum(0.0, taken - trained * cell)
+    quantile = (1 + 1 - (1 - CONFIDENCE) / num_compared) / 2
+    t_vibes, t_seeds = (
+        float(stdtrit(df, quantile)) for df in (vibes - 1, sharing * (seeds - 1) or vibes - 1)
+    )
+    variance = found_vibes + found_seeds
+    widths = (t_vibes * found_vibes + t_seeds * found_seeds) / np.sqrt(np.maximum(variance, _TINY))
+    return float(np.quantile(widths + errors, POWER))
 
 
 def seed_spread(arms: Sequence[Scores]) -> float | None:
@@ -144,6 +153,24 @@ def spreads_of(arms: Sequence[Scores]) -> Spreads | None:
     arms = [x for x in arms if len(x) > 1]
     df = sum((len(x) - 1) * (x.shape[1] - 1) for x in arms)
     return Spreads((sum(_rest(x) for x in arms) / df) ** 0.5, seeds)
+
+
+def policy_spread(arms: Sequence[Scores]) -> float:
+    """How differently policies take to one vibe: a standard deviation, without what decoding explains.
+
+    Args:
+        arms: one [S, V] array per configuration, V >= 2, the same vibes in all.
+
+    Returns:
+        0 where nothing is known: of one configuration, or of seeds that are all single.
+    """
+    spreads = spreads_of(arms)
+    if spreads is None or len(arms) < 2:
+        return 0.0
+    by_vibe = np.stack([x.mean(0) for x in arms])
+    between = _rest(by_vibe) / ((len(arms) - 1) * (by_vibe.shape[1] - 1))
+    decoding = spreads.objective_decoding**2 * np.mean([1 / len(x) for x in arms])
+    return float(max(0.0, between - decoding) ** 0.5)
 
 
 def _rest(x: Scores) -> float:

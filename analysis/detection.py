@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from analysis.detectable import Spreads, smallest_detectable, spreads_of
-from analysis.evaluations import objective_cells
+from analysis.detectable import Spreads, policy_spread, smallest_detectable, spreads_of
+from analysis.evaluations import objective_cells, shared_scores
 from common.noise_floor import NoiseFloorKey, noise_floor_for
 
 if TYPE_CHECKING:
@@ -91,7 +91,14 @@ def sweep_detection(
         return None
     seeds = min(len(arm.seeds) for arm in ranked[:2])
     vibes = min(_num_vibes(arm) for arm in ranked[:2])
-    smallest = partial(smallest_detectable, spreads, samples=samples, num_compared=len(trials))
+    shared = shared_scores([arm.evaluations for arm in trials], objective)
+    smallest = partial(
+        smallest_detectable,
+        spreads,
+        samples=samples,
+        num_compared=len(trials),
+        policies=policy_spread(shared) if shared else 0.0,
+    )
     between = smallest(seeds=seeds, vibes=vibes)
     over_runner_up = over_untrained = None
     if others:

@@ -30,6 +30,7 @@ __all__ = [
     "cell_means",
     "held_out_evaluations",
     "objective_cells",
+    "shared_scores",
 ]
 
 Mask = npt.NDArray[np.bool_]
@@ -198,3 +199,21 @@ def objective_cells(cells: CellMeans, objective: ObjectiveConfig) -> Scores:
         + weights.schema_weight * cells.schema
         + weights.audio_weight * audio
     )
+
+
+def shared_scores(arms: Sequence[Evaluations], objective: ObjectiveConfig) -> list[Scores]:
+    """The objective of several configurations on the vibes that are scored in all of them.
+
+    Args:
+        arms: one or more configurations of one ledger, each with an evaluation per seed.
+        objective: weights and floor.
+
+    Returns:
+        One [S, V] array per configuration, the same V >= 2 vibes in all; none with fewer such vibes.
+    """
+    if not arms:
+        return []
+    vibes = np.logical_and.reduce([arm.scored_vibes for arm in arms])
+    if vibes.sum() < 2:
+        return []
+    return [objective_cells(cell_means(arm, arm.scored, vibes), objective) for arm in arms]

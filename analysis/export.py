@@ -31,7 +31,7 @@ def ledger_to_parquet(sweep: Sweep, path: Path) -> int:
         The number of rows.
     """
     with pq.ParquetWriter(path, LEDGER_SCHEMA) as writer:
-        for batch in stream_rows(sweep.folder.filesystem, sweep.parts, LEDGER_SCHEMA.names):
+        for batch in stream_rows(sweep.parts, LEDGER_SCHEMA.names):
             writer.write_batch(batch)
     return sweep.num_rows
 
@@ -44,7 +44,7 @@ def ledger_to_csv(sweep: Sweep, path: Path, columns: Sequence[str] = tuple(LEDGE
     """
     schema = pa.schema([LEDGER_SCHEMA.field(name) for name in columns])
     with pa_csv.CSVWriter(path, schema) as writer:
-        for batch in stream_rows(sweep.folder.filesystem, sweep.parts, columns):
+        for batch in stream_rows(sweep.parts, columns):
             writer.write_batch(batch)
     return sweep.num_rows
 

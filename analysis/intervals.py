@@ -7,12 +7,13 @@ vibes, seeds and rest, crossed. With the mean squares of a two-way table, the me
 
 (Searle, Casella & McCulloch 1992, "Variance Components", chapter 4).
 
-Two or three seeds say little about their own spread: one time in ten, the standard deviation of two is
-below an eighth of the true one. So MS_seeds is the larger of a configuration's own and the one pooled
-over all configurations compared, with the degrees of freedom of the pool. The critical value is the mean
-of the Student t values of vibes and seeds, weighted by MS_vibes and MS_seeds (Cochran & Cox 1957,
-"Experimental Designs", section 4.14): Satterthwaite's degrees of freedom cover too little where one
-source has one or two of them. `benchmarks/interval_coverage.py` measures the coverage.
+Two or three seeds say little about their own spread: one time in ten, the standard deviation of two is below
+an eighth of the true one. So MS_seeds is the larger of a configuration's own and the one pooled over all
+configurations compared, with the degrees of freedom of the pool. The critical value is the mean of the
+Student t values of vibes and seeds, weighted by what each of them has of the variance (Cochran & Cox 1957,
+"Experimental Designs", section 4.14): Satterthwaite's degrees of freedom cover too little where one source
+has one or two of them. Seeds weigh MS_seeds - MS_rest: the rest is told by all vibes together, and with
+MS_seeds in its place two quiet seeds cover too much. `benchmarks/interval_coverage.py` measures the coverage.
 """
 
 from __future__ import annotations
@@ -113,14 +114,14 @@ def mean_interval(by_vibe: Scores, *, confidence: float, noise: SeedNoise = NO_S
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
     mean = float(by_vibe.mean())
-    vibes = float(by_vibe.var(ddof=1)) / len(by_vibe)
-    if vibes + noise.seeds == 0:
+    vibes, seeds = float(by_vibe.var(ddof=1)) / len(by_vibe), max(0.0, noise.seeds - noise.rest)
+    if vibes + seeds == 0:
         return Interval(mean, mean, mean)
     quantile = (1 + confidence) / 2
     t_vibes = float(stdtrit(len(by_vibe) - 1, quantile))
     t_seeds = float(stdtrit(noise.df, quantile)) if noise.df else 0.0
-    critical = (t_vibes * vibes + t_seeds * noise.seeds) / (vibes + noise.seeds)
-    half_width = critical * (vibes + max(0.0, noise.seeds - noise.rest)) ** 0.5
+    critical = (t_vibes * vibes + t_seeds * seeds) / (vibes + seeds)
+    half_width = critical * (vibes + seeds) ** 0.5
     return Interval(mean, mean - half_width, mean + half_width)
 
 

@@ -9,6 +9,7 @@ dictionary-encoded: four bytes a row.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, get_args
 
 import pyarrow as pa
@@ -38,6 +39,7 @@ _FILES_AT_ONCE: Final = 256
 class LedgerPart:
     """One file of the ledger, as its footer tells it."""
 
+    filesystem: FileSystem
     path: str
     num_rows: int
     splits: frozenset[str]
@@ -46,6 +48,8 @@ class LedgerPart:
     """The largest step in it."""
     any_unscored: bool
     """Whether it may hold a completion without a score."""
+    prefix: str = ""
+    """Put before its trials' ids, to tell those of several sweeps apart."""
 
 
 def read_part(filesystem: FileSystem, path: str) -> LedgerPart | None:
@@ -79,19 +83,18 @@ def read_part(filesystem: FileSystem, path: str) -> LedgerPart | None:
         splits |= {split.min, split.max} if known else set(get_args(Split))
         last_step = max(last_step, step.max if step is not None and step.has_min_max else 2**62)
         any_unscored |= reason is None or not reason.has_null_count or reason.null_count < group.num_rows
-    return LedgerPart(path, footer.num_rows, frozenset(splits), last_step, any_unscored)
+    return LedgerPart(filesystem, path, footer.num_rows, frozenset(splits), last_step, any_unscored)
 
 
-def _scanner(
-    filesystem: FileSystem, parts: Sequence[LedgerPart], columns: Sequence[str], split: Split | None
-) -> ds.Scanner:
+def _scanner(parts: Sequence[LedgerPart], columns: Sequence[str], split: Split | None) -> ds.Scanner:
+    """Of parts on one filesystem."""
     read = ds.ParquetReadOptions(dictionary_columns=set(REPEATED))
     dataset = ds.dataset(
         [part.path for part in parts],
         # Columns that came later than the version that wrote a part are null.
         schema=pa.schema([_as_read(field) for field in LEDGER_SCHEMA]),
         format=ds.ParquetFileFormat(read_options=read),
-        filesystem=filesystem,
+        filesystem=parts[0].filesystem,
     )
     return dataset.scanner(
         columns=list(columns), filter=None if split is None else pc.field("split") == split
@@ -102,13 +105,28 @@ def _as_read(field: pa.Field) -> pa.Field:
     return field.with_type(pa.dictionary(pa.int32(), field.type)) if field.name in REPEATED else field
 
 
-def read_rows(
-    filesystem: FileSystem, parts: Sequence[LedgerPart], columns: Sequence[str], split: Split | None = None
-) -> pa.Table:
+def _groups(parts: Sequence[LedgerPart]) -> Iterator[list[LedgerPart]]:
+    """Parts that are read together: of one sweep, and not too many, since a dataset keeps their footers."""
+    for _, of_one_sweep in groupby(parts, key=lambda part: (part.prefix, part.filesystem.type_name)):
+        members = list(of_one_sweep)
+        for start in range(0, len(members), _FILES_AT_ONCE):
+            yield members[start : start + _FILES_AT_ONCE]
+
+
+def _with_prefix(data: pa.Table | pa.RecordBatch, prefix: str) -> pa.Table | pa.RecordBatch:
+    """The rows with the prefix before their trials' ids."""
+    if not prefix or "trial_id" not in data.schema.names:
+        return data
+    index = data.schema.get_field_index("trial_id")
+    ids = pc.binary_join_element_wise(prefix, data.column(index).cast(pa.string()), "")
+    field = data.schema.field(index)
+    return data.set_column(index, field, ids.dictionary_encode().cast(field.type))
+
+
+def read_rows(parts: Sequence[LedgerPart], columns: Sequence[str], split: Split | None = None) -> pa.Table:
     """Some columns of the rows of some parts.
 
     Args:
-        filesystem: where the parts are.
         parts: files of the ledger.
         columns: names in LEDGER_SCHEMA.
         split: only its rows; all where not given.
@@ -117,15 +135,15 @@ def read_rows(
         UserError: a file cannot be read although its footer could.
     """
     parts = [part for part in parts if split is None or split in part.splits]
+    empty = pa.schema([_as_read(LEDGER_SCHEMA.field(name)) for name in columns]).empty_table()
     try:
-        # A dataset keeps the footers of all its files, so they are taken in groups.
         tables = [
-            _scanner(filesystem, parts[start : start + _FILES_AT_ONCE], columns, split).to_table()
-            for start in range(0, max(1, len(parts)), _FILES_AT_ONCE)
+            _with_prefix(_scanner(group, columns, split).to_table(), group[0].prefix)
+            for group in _groups(parts)
         ]
-        return pa.concat_tables(tables).unify_dictionaries()
+        return pa.concat_tables([empty, *tables]).unify_dictionaries()
     except (pa.ArrowInvalid, OSError) as error:
-        damaged = next((part.path for part in parts if not _can_be_read(filesystem, part, columns)), None)
+        damaged = next((part.path for part in parts if not _can_be_read(part, columns)), None)
         reason = " ".join(str(error).split())
         raise UserError(
             f"{damaged or 'the ledger'} must be a whole file, got one that is damaged in its middle "
@@ -133,18 +151,17 @@ def read_rows(
         ) from error
 
 
-def _can_be_read(filesystem: FileSystem, part: LedgerPart, columns: Sequence[str]) -> bool:
+def _can_be_read(part: LedgerPart, columns: Sequence[str]) -> bool:
     try:
-        _scanner(filesystem, [part], columns, None).to_table()
+        _scanner([part], columns, None).to_table()
     except (pa.ArrowInvalid, OSError):
         return False
     return True
 
 
-def stream_rows(
-    filesystem: FileSystem, parts: Sequence[LedgerPart], columns: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
+def stream_rows(parts: Sequence[LedgerPart], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The same batch by batch, in the plain types of LEDGER_SCHEMA; memory does not grow with the rows."""
     schema = pa.schema([LEDGER_SCHEMA.field(name) for name in columns])
-    for batch in _scanner(filesystem, parts, columns, None).to_batches():
-        yield batch.cast(schema)
+    for group in _groups(parts):
+        for batch in _scanner(group, columns, None).to_batches():
+            yield _with_prefix(batch, group[0].prefix).cast(schema)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis.detection import SweepDetection
     from analysis.intervals import Interval
     from analysis.sweep import Sweep
+    from common.ledger import RowKind
     from common.lineage import Change
     from common.noise_floor import NoiseFloor
     from common.reward_config import RewardWeights
@@ -77,6 +78,8 @@ class RankedRow:
     """Of its last evaluations, one for each seed."""
     trial_ids: tuple[str, ...] = ()
     """Of its finished seeds, in their order."""
+    baseline: RowKind | None = None
+    """Which baseline it is; None for a configuration."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,7 @@ def _row(rank: int, arm: Arm, interval: Interval, difference: Difference | None,
         tied_with_best=tied,
         changes=arm.changes,
         trial_ids=tuple(key.trial_id for key in arm.evaluations.keys),
+        baseline=None if arm.kind == "trial" else arm.record.kind,
     )
 
 

@@ -19,7 +19,8 @@ __all__ = ["ranking_json"]
 def ranking_json(ranking: Ranking) -> dict[str, Any]:
     """The ranking as plain data. Keys are a contract: more may come, none goes.
 
-    `diff_…` compares a trial with its untrained policy, paired by vibe and sample; `low` and `high` are
+    `baseline` says which one a row of that kind is (`common.ledger.RowKind`).
+    `diff_…` compares a trial with what it was trained from, paired by vibe and sample; `low` and `high` are
     corrected for the number of configurations compared, those that end in `_single` are not. The validity
     part and the audio part make up `diff_mean`. `p_best` is the probability that a configuration is the best
     one, and `expected` its mean, corrected for having been picked (docs/statistics.md). A value that does not
@@ -97,6 +98,7 @@ def _row(row: RankedRow) -> dict[str, Any]:
             one._asdict() | {"seed": seed} for seed, one in zip(row.seeds, row.sentinels, strict=True)
         ],
         "config_hash": row.config_hash,
+        "baseline": row.baseline,
         "lineage": [change.model_dump(mode="json", exclude={"config"}) for change in row.changes],
         **_difference(row),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from common.reward_config import COMPONENTS
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
     from analysis.intervals import Interval
     from analysis.ranking import RankedRow, Ranking
 
-__all__ = ["objective_formula", "plus_minus", "short_name", "summary", "warnings"]
+__all__ = [
+    "objective_formula",
+    "plus_minus",
+    "short_label",
+    "short_name",
+    "short_setting",
+    "summary",
+    "warnings",
+]
 
 
 def objective_formula(ranking: Ranking) -> str:
@@ -31,12 +40,27 @@ def short_name(row: RankedRow) -> str:
 
     A configuration that changed while it trained is marked: the values are those it began with.
     """
-    lasts = [path.rpartition(".")[2] for path in row.params]
-    name = row.label
-    for path, last in zip(row.params, lasts, strict=True):
-        if len(last) > 2 and lasts.count(last) == 1:
-            name = name.replace(f"{path}=", f"{last}=")
+    name = _shortened(row.label, list(row.params))
     return f"{name} (changed while training {_times(len(row.changes))})" if row.changes else name
+
+
+def short_label(label: str) -> str:
+    """A label as `short_name` has it, from the label alone."""
+    return _shortened(label, re.findall(r"([\w.]+)=", label))
+
+
+def short_setting(path: str) -> str:
+    """A setting by its last name, where that says enough: `learning_rate`, but `lora.r`."""
+    last = path.rpartition(".")[2]
+    return last if len(last) > 2 else path
+
+
+def _shortened(label: str, paths: list[str]) -> str:
+    lasts = [path.rpartition(".")[2] for path in paths]
+    for path, last in zip(paths, lasts, strict=True):
+        if len(last) > 2 and lasts.count(last) == 1:
+            label = label.replace(f"{path}=", f"{last}=")
+    return label
 
 
 def summary(ranking: Ranking) -> list[str]:
@@ -64,11 +88,11 @@ def summary(ranking: Ranking) -> list[str]:
         feasible = "feasible " if len(peers) < len(others) else ""
         sentences.append(f"It is better than every other {feasible}configuration by more than noise.")
     if ranking.detection:
-        sentences += _detection(ranking.detection)
+        sentences += _detection(ranking.detection, best.difference)
     return sentences
 
 
-def _detection(found: SweepDetection) -> list[str]:
+def _detection(found: SweepDetection, difference: Difference | None) -> list[str]:
     """How small a difference the sweep could find, and whether the best one's lead is smaller."""
     counts = [_count(found.seeds, "seed"), _count(found.vibes, "vibe")]
     if found.num_compared > 1:
@@ -81,9 +105,9 @@ def _detection(found: SweepDetection) -> list[str]:
     ]
     if lead := found.over_runner_up:
         sentences.append(f"The best one's lead over the runner-up is {lead.lead:.3f}, {_size(lead)}.")
-    if lead := found.over_untrained:
+    if (lead := found.over_untrained) and difference:
         sentences.append(
-            f"Against the untrained policy it finds them from {lead.detectable:.3f}; the best one's is "
+            f"Against the {_start(difference)} it finds them from {lead.detectable:.3f}; the best one's is "
             f"{_size(lead)}."
         )
     return sentences
@@ -93,12 +117,16 @@ def _size(lead: Lead) -> str:
     return "below that: such a one is missed more than 1 time in 5" if lead.is_below else "not below that"
 
 
+def _start(difference: Difference) -> str:
+    return "SFT policy" if difference.start == "sft_policy" else "untrained policy"
+
+
 def _against_untrained(difference: Difference, num_compared: int) -> list[str]:
     total = difference.total
     corrected = f", corrected for picking the best of {num_compared}" if num_compared > 1 else ""
     verdict = "more than noise" if total.excludes_zero else "which noise could explain"
     sentences = [
-        f"Against the untrained policy, paired by vibe: {total.mean:+.3f} (95 % interval "
+        f"Against the {_start(difference)}, paired by vibe: {total.mean:+.3f} (95 % interval "
         f"{total.low:+.3f} to {total.high:+.3f}{corrected}), {verdict}."
     ]
     if difference.validity and difference.audio and difference.audio_over_valid:

@@ -7,6 +7,7 @@ files; its rows are read when they are asked for.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from analysis.ledger_parts import read_part, read_rows
 from common.errors import UserError, first_problem
 from common.ledger import LEDGER_SCHEMA
 from common.lineage import LineageRecord
-from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TrialRecord
+from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TimeRecord, TrialRecord
 from search_spaces.sweep_record import SWEEP_RECORD, SweepRecord
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StoredTrial", "Sweep", "load_sweep"]
 
-R = TypeVar("R", TrialRecord, ResultRecord, LineageRecord)
+R = TypeVar("R", TrialRecord, ResultRecord, LineageRecord, TimeRecord)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class StoredTrial:
     """How its configuration changed while it trained; `record` has the first."""
     parts: tuple[LedgerPart, ...] = ()
     """The files of its ledger."""
+    seconds: float = 0.0
+    """Wall-clock seconds that were spent on it, by all its attempts."""
+    sweep: str = ""
+    """The name of its sweep, where several are looked at as one (analysis/pooled.py)."""
 
     @property
     def was_stopped(self) -> bool:
@@ -97,7 +102,7 @@ class Sweep:
     @cached_property
     def ledger(self) -> pa.Table:
         """Every column of every row, in LEDGER_SCHEMA: gigabytes for a large sweep, kept once asked for."""
-        table = read_rows(self.folder.filesystem, self.parts, LEDGER_SCHEMA.names)
+        table = read_rows(self.parts, LEDGER_SCHEMA.names)
         return table.cast(LEDGER_SCHEMA).replace_schema_metadata(LEDGER_SCHEMA.metadata)
 
     def rows(self, columns: Sequence[str], split: Split | None = None) -> pa.Table:
@@ -107,17 +112,17 @@ class Sweep:
             columns: names in LEDGER_SCHEMA.
             split: only its rows; both where not given.
         """
-        return read_rows(self.folder.filesystem, self.parts, columns, split)
+        return read_rows(self.parts, columns, split)
 
     def last_evaluations(self, columns: Sequence[str]) -> pa.Table:
         """Some columns of each trial's last held-out evaluation, by which it is ranked."""
         parts = [part for trial in self.trials for part in trial.last_evaluation]
-        return read_rows(self.folder.filesystem, parts, columns, "held_out")
+        return read_rows(parts, columns, "held_out")
 
     def unscored_reasons(self) -> Counter[str]:
         """Why completions could not be scored, rollouts among them, and how many."""
         parts = [part for part in self.parts if part.any_unscored]
-        reasons = read_rows(self.folder.filesystem, parts, ["unscored_reason"])["unscored_reason"]
+        reasons = read_rows(parts, ["unscored_reason"])["unscored_reason"]
         counts = pc.value_counts(reasons.cast(pa.string()).drop_null()).to_pylist()
         return Counter({entry["values"]: entry["counts"] for entry in counts})
 
@@ -152,11 +157,15 @@ def _stored_trial(folder: Folder, torn: list[str]) -> StoredTrial | None:
                 parts.append(part)
             else:
                 torn.append(path)
+    result = _read_record(ResultRecord, folder, RESULT_FILE, torn)
+    # Who never trained has no clock of its own.
+    time = _read_record(TimeRecord, folder, TimeRecord.FILE, torn)
     return StoredTrial(
         record,
-        _read_record(ResultRecord, folder, RESULT_FILE, torn),
+        result,
         _read_record(LineageRecord, folder, LineageRecord.FILE, torn) or LineageRecord(),
         tuple(parts),
+        seconds=time.seconds if time else result.seconds if result else 0.0,
     )
 
 
@@ -172,8 +181,17 @@ def _sweep_record(folder: Folder) -> SweepRecord:
     except ValidationError as error:
         raise UserError(
             f"{folder.path}/{SWEEP_RECORD} must be a sweep record of this version, got another "
-            f"({_where(error)}); rank it with the version that ran it"
+            f"({_where(error)}); rank it with the version that ran it{_revision(text)}"
         ) from error
+
+
+def _revision(record: bytes) -> str:
+    """The commit that wrote a record, for a message; nothing where it does not say."""
+    try:
+        revision = json.loads(record).get("git_revision")
+    except (ValueError, AttributeError):
+        return ""
+    return f", commit {revision}" if revision else ""
 
 
 def _where(error: ValidationError) -> str:

@@ -70,11 +70,14 @@ def _legend(ranking: Ranking) -> str:
     """How to read the columns."""
     at_once = f"; all {ranking.num_compared} hold at once" if ranking.num_compared > 1 else ""
     marked = " !: infeasible, its score is not to be trusted." if _any_infeasible(ranking) else ""
+    baselines = {row.baseline for row in ranking.rows}
+    started = " (the SFT policy where trials began with one)" if "sft_policy" in baselines else ""
+    retrieved = "" if "retrieval" in baselines else " Without a baseline of the nearest vibe's config."
     return (
-        f"±: half of a 95 % interval. vs untrained: paired by vibe{at_once}. best: probability of being the "
-        "best configuration. valid: share of whole contract-valid payloads. audio: mean audio score of the "
-        "completions that can be rendered; "
-        f"in the objective the others count as {ranking.objective.audio_floor:g}.{marked}"
+        f"±: half of a 95 % interval. vs untrained{started}: paired by vibe{at_once}. best: probability of "
+        "being the best configuration. valid: share of whole contract-valid payloads. audio: mean audio "
+        "score of the completions that can be rendered; "
+        f"in the objective the others count as {ranking.objective.audio_floor:g}.{marked}{retrieved}"
     )
 
 

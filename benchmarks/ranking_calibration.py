@@ -27,7 +27,7 @@ import numpy as np
 
 from analysis.best import contest
 from analysis.comparisons import is_ahead
-from analysis.detectable import smallest_detectable, spreads_of
+from analysis.detectable import policy_spread, smallest_detectable, spreads_of
 from analysis.intervals import CONFIDENCE, mean_interval, mean_intervals, seed_noise
 from benchmarks.simulated_sweeps import DRAWN, QUICKSTART, UNEVEN, simulate
 
@@ -114,7 +114,10 @@ def detection(
     kept = float(tie_sets(equal)[:, 0].mean())
     spreads = spreads_of([scores for sweep in equal.scores for scores in sweep])
     assert spreads is not None
-    smallest = smallest_detectable(spreads, seeds=num_seeds, vibes=num_vibes, num_compared=num_arms)
+    policies = float(np.mean([policy_spread(list(sweep)) ** 2 for sweep in equal.scores])) ** 0.5
+    smallest = smallest_detectable(
+        spreads, seeds=num_seeds, vibes=num_vibes, num_compared=num_arms, policies=policies
+    )
     behind = np.tile(-smallest * (np.arange(num_arms) % 2), (num_sweeps, 1))
     found = []
     for scores in sweeps(behind).scores:

@@ -45,11 +45,9 @@ def configuration(steps: int, reward: Reward) -> TrainingConfig:
     return apply_overrides(TrainingConfig(), changes)
 
 
-def plain(steps: int, reward: Reward) -> float:
-    """Seconds per step of a script that knows nothing of us but the reward."""
-    import torch  # noqa: PLC0415 - in the measured process alone
-    import trl  # noqa: PLC0415
-    from transformers import TrainerCallback  # noqa: PLC0415
+def plain_trainer(config: TrainingConfig, reward: Reward, folder: Path, *callbacks: Any) -> Any:
+    """TRL's trainer as a script would build it that knows nothing of us but the reward."""
+    import trl  # noqa: PLC0415 - in the measured process alone
 
     from rewards import Scorer, audio_backend  # noqa: PLC0415
     from trainables.chat import PromptFormat  # noqa: PLC0415
@@ -57,8 +55,6 @@ def plain(steps: int, reward: Reward) -> float:
     from trainables.grpo import grpo_arguments, prompt_dataset  # noqa: PLC0415
     from trainables.policy import load_policy, lora_config  # noqa: PLC0415
 
-    torch.set_num_threads(1)
-    config = configuration(steps, reward)
     policy = load_policy(config.base_model)
     scorer = Scorer(audio_backend(reward, config.grpo.reward.clap, None))
     weights = config.grpo.reward.weights.as_tuple()
@@ -73,6 +69,27 @@ def plain(steps: int, reward: Reward) -> float:
             for score in scorer.score(reference, texts)
         ]
 
+    return trl.GRPOTrainer(
+        model=policy.model,
+        reward_funcs=[weighted],
+        args=grpo_arguments(config, folder, [1.0]),
+        train_dataset=prompt_dataset(
+            load_rows(DATA / "vibes_train.jsonl", config.data),
+            PromptFormat.of(policy.tokenizer, config.system_prompt),
+        ),
+        processing_class=policy.tokenizer,
+        peft_config=lora_config(policy.model, config.lora),
+        callbacks=list(callbacks),
+    )
+
+
+def plain(steps: int, reward: Reward) -> float:
+    """Seconds per step of a plain script."""
+    import torch  # noqa: PLC0415 - in the measured process alone
+    from transformers import TrainerCallback  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+
     class Clock(TrainerCallback):  # type: ignore[misc]  # transformers has no types
         def __init__(self) -> None:
             self.at: dict[int, float] = {}
@@ -82,19 +99,7 @@ def plain(steps: int, reward: Reward) -> float:
 
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = trl.GRPOTrainer(
-            model=policy.model,
-            reward_funcs=[weighted],
-            args=grpo_arguments(config, Path(folder), [1.0]),
-            train_dataset=prompt_dataset(
-                load_rows(DATA / "vibes_train.jsonl", config.data),
-                PromptFormat.of(policy.tokenizer, config.system_prompt),
-            ),
-            processing_class=policy.tokenizer,
-            peft_config=lora_config(policy.model, config.lora),
-            callbacks=[clock],
-        )
-        trainer.train()
+        plain_trainer(configuration(steps, reward), reward, Path(folder), clock).train()
     return (clock.at[steps] - clock.at[1]) / (steps - 1)
 
 

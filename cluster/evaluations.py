@@ -12,7 +12,7 @@ from common.objective import OBJECTIVE_NAME
 from common.records import EvaluationsRecord
 from common.sentinels import SentinelRow
 from trainables.checkpoints import starting_checkpoint
-from trainables.evaluation import summarize
+from trainables.digest import summarize
 
 if TYPE_CHECKING:
     from pathlib import Path

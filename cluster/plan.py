@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.samplers import check_sampler
@@ -10,12 +11,12 @@ from cluster.schedulers import check_scheduler
 from cluster.scoring.keys import ScorerKey
 from common.clap_checkpoints import resolve_clap
 from common.errors import UserError
-from common.records import TrialRecord
+from common.records import SFTRecord, TrialRecord
 from common.training_config import BASE_MODELS, resolve_model
 from search_spaces.axes import GridAxis
 from search_spaces.designs import enumerate_points
 from search_spaces.points import untrained_points
-from trainables.data import data_path, held_out_rows, load_rows
+from trainables.data import data_path, has_responses, held_out_rows, load_rows
 from trainables.steps import total_steps
 
 if TYPE_CHECKING:
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
     from search_spaces.points import Point
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["baselines", "check_parts", "check_sweep", "num_trials", "scorer_keys", "steps_of_a_trial"]
+__all__ = [
+    "baselines",
+    "check_parts",
+    "check_sweep",
+    "num_planned",
+    "num_trials",
+    "scorer_keys",
+    "steps_of_a_trial",
+]
 
 
 def check_sweep(sweep: SweepFile) -> None:
@@ -73,15 +82,26 @@ def _values(sweep: SweepFile, path: str, base: str) -> Iterable[Any]:
 
 
 def baselines(sweep: SweepFile) -> list[TrialRecord]:
-    """What is evaluated beside the trials: the untrained policy, once for each, and random valid configs."""
+    """What is evaluated beside the trials, once for the sweep.
+
+    What its trials start from, once for each base model and prompt: the SFT policy where SFT left the base
+    model, else the untrained one. Random valid configs. And the corpus's config of the nearest vibe, where
+    the training rows have any.
+
+    Raises:
+        UserError: the training data or a base model is not there.
+    """
     seed = sweep.seeds[0]
-    untrained = untrained_points(sweep)
+    starts = untrained_points(sweep)
     records: list[tuple[str, RowKind, str, Point]] = []
-    for point in untrained:
-        suffix = f"-{point.number}" if len(untrained) > 1 else ""
-        label = f"untrained policy ({point.label})" if len(untrained) > 1 else "untrained policy"
-        records.append((f"baseline-untrained{suffix}", "untrained_policy", label, point))
-    records.append(("baseline-random", "random_configs", "random valid configs", untrained[0]))
+    for point in starts:
+        suffix, of = (f"-{point.number}", f" ({point.label})") if len(starts) > 1 else ("", "")
+        kind: RowKind = "sft_policy" if _is_left_by_sft(point.config.base_model) else "untrained_policy"
+        name = "SFT policy" if kind == "sft_policy" else "untrained policy"
+        records.append((f"baseline-untrained{suffix}", kind, f"{name}{of}", point))
+    records.append(("baseline-random", "random_configs", "random valid configs", starts[0]))
+    if has_responses(data_path(sweep.data.train, "sft"), starts[0].config.data):
+        records.append(("baseline-retrieval", "retrieval", "nearest vibe's config", starts[0]))
     return [
         TrialRecord(
             trial_id=trial_id,
@@ -97,13 +117,28 @@ def baselines(sweep: SweepFile) -> list[TrialRecord]:
     ]
 
 
-def num_trials(sweep: SweepFile) -> int:
-    """Trials and baselines of the whole sweep."""
+def _is_left_by_sft(base_model: str) -> bool:
+    """Whether a model's folder says that supervised fine-tuning wrote it; a hub id says nothing."""
+    folder = Path(resolve_model(base_model, BASE_MODELS))
+    return folder.is_absolute() and (folder / SFTRecord.FILE).is_file()
+
+
+def num_planned(sweep: SweepFile) -> int:
+    """Trials of the whole sweep, each seed counted, without baselines."""
     if sweep.search.mode in ("grid", "random"):
         points = len(enumerate_points(sweep).points)
     else:
         points = sweep.search.trials or 0
-    return points * len(sweep.seeds) + len(baselines(sweep))
+    return points * len(sweep.seeds)
+
+
+def num_trials(sweep: SweepFile) -> int:
+    """Trials and baselines of the whole sweep.
+
+    Raises:
+        UserError: as `baselines`.
+    """
+    return num_planned(sweep) + len(baselines(sweep))
 
 
 def steps_of_a_trial(sweep: SweepFile) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from common.errors import UserError
+from common.errors import OverBudgetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,10 +55,10 @@ def budget_lines(
 
 
 def refuse_over_budget(lines: Sequence[BudgetLine]) -> None:
-    """Raise UserError at the first limit that the plan goes over."""
+    """Raise OverBudgetError at the first limit that the plan goes over."""
     for line in lines:
         if line.status == "over":
-            raise UserError(
+            raise OverBudgetError(
                 f"budget.{line.name}: the sweep must keep its budget of {line.limit:g}, got a plan of "
                 f"{line.planned:.4g}; raise it, shrink the sweep, or add --force to run until the budget ends"
             )

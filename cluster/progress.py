@@ -113,6 +113,11 @@ class SweepDisplay:
         """One line about the sweep as a whole."""
         self._line(f"{self._name}: {text}")
 
+    def expect(self, num_trials: int) -> None:
+        """The sweep has so many trials more."""
+        with self._guard:
+            self._total += num_trials
+
     def already_done(self, record: TrialRecord, result: ResultRecord) -> None:
         """Count a trial of an earlier driver."""
         with self._guard:
@@ -167,6 +172,13 @@ class SweepDisplay:
             outcome = f"stopped by the scheduler at step {result.steps}, {outcome}"
         if failed or not self._console.is_terminal:
             self._line(f"{record.trial_id} ended after {seconds:.0f} s: {outcome} | {summary}")
+
+    def left(self, trial_id: str) -> None:
+        """A trial has no process any more and has not ended: the sweep stops."""
+        with self._guard:
+            running = self._running.pop(trial_id, None)
+        if running is not None:
+            self._line(f"{trial_id} leaves at step {running.step}, and will go on from its last checkpoint")
 
     def refused(self, record: TrialRecord, result: ResultRecord) -> None:
         """A trial has failed before it started."""
@@ -280,7 +292,10 @@ class ProgressCallback(Callback):  # type: ignore[misc]  # Ray has no types
     def _ended(self, trial: Trial) -> None:
         folder = self._folder(trial)
         result = ResultRecord.read(folder)
-        assert result is not None, "the searcher records every end before the callbacks hear of it"
+        if result is None:
+            # The searcher records every end but this before the callbacks hear of it.
+            self._display.left(trial.config["trial_id"])
+            return
         self._display.ended(TrialRecord.read(folder), result)
 
     def _folder(self, trial: Trial) -> Path:

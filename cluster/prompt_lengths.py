@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common.training_config import BASE_MODELS, DataConfig, TrainingConfig, resolve_model
+from trainables.adapter_base import base_of_adapter
 from trainables.chat import PromptFormat
 from trainables.data import VibeRow, load_rows
 from trainables.noise import add_noise
@@ -83,10 +83,8 @@ class PromptLengths:
 def _base_of(name: str) -> str:
     """The folder or hub id whose tokenizer a policy uses: an adapter has its base's."""
     target = resolve_model(name, BASE_MODELS)
-    adapter = Path(target) / "adapter_config.json"
-    if not adapter.is_file():
-        return target
-    return _base_of(json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"])
+    base = base_of_adapter(Path(target))
+    return target if base is None else _base_of(base)
 
 
 def _load(target: str) -> _Model | None:

@@ -48,6 +48,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         refusal: Callable[[TrainingConfig], str | None] = lambda _: None,
         over_budget: Callable[[int], str | None] = lambda _: None,
         watch: Callable[[KnownPoint], None] = lambda _: None,
+        more: Callable[[], Iterable[TrialRecord]] | None = None,
     ) -> None:
         """Rebuild from what `trials` holds.
 
@@ -61,6 +62,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             over_budget: given the number of trials started or refused so far, baselines left out, the
                 limit that would be passed by one more; None while there is none.
             watch: told about every point when it is known and when it has ended.
+            more: asked for recorded trials with seeds beyond the sweep's whenever all others have ended.
         """
         super().__init__(metric=OBJECTIVE_NAME, mode="max")
         self._sweep = sweep
@@ -70,11 +72,16 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         self._infra = sweep.base_config().infra
         self._refusal = refusal
         self._over_budget = over_budget
+        self.is_stopping: Callable[[], bool] = lambda: False
+        """Whether no more trials start, and those that leave without a result go on with the next driver."""
         self._watch = watch
+        self._more = more
         self._queue: deque[TrialRecord] = deque()
         self._running: dict[str, TrialRecord] = {}
         self._open: dict[int, dict[int, EndedSeed]] = {}
         self._num_started = 0
+        self.places: Callable[[], int | None] = lambda: None
+        """How many trials may run at once now; None for any number."""
         self.on_refused: Callable[[TrialRecord, ResultRecord], None] = lambda _, __: None
         """Told about every trial that was refused."""
         self.stopped_by: str | None = None
@@ -92,16 +99,26 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         # Also where the budget is spent: a sweep that has no point left was not cut short by it.
         while not self._queue and (point := self._proposals.propose()):
             self._add_point(point)
+        if self._more and not self._queue and not self._running:
+            self._queue.extend(self._more())
         limit = self._over_budget(self._num_started)
         if self._queue and limit is not None:
             self.stopped_by = limit
             return False
         return bool(self._queue)
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial for Tune's `trial_id`: our id and its kind; FINISHED when there is no more.
+
+        None, which is none for now, while as many run as have places, while those that run decide whether
+        there is more, and while the sweep stops.
+        """
+        places = self.places()
+        if self.is_stopping() or (places is not None and len(self._running) >= places):
+            return None
         if not self.has_work():
-            return str(Searcher.FINISHED)
+            waits = self._more and self._running and self.stopped_by is None
+            return None if waits else str(Searcher.FINISHED)
         record = self._running[trial_id] = self._queue.popleft()
         self._num_started += record.kind == "trial"
         return {"trial_id": record.trial_id, "kind": record.kind}
@@ -116,6 +133,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         record = self._running.pop(trial_id)
         folder = self._trials / record.trial_id
         outcome = ResultRecord.read(folder)
+        if outcome is None and self.is_stopping():
+            return
         if outcome is None:
             outcome = (None if error else _stopped(folder)) or ResultRecord(
                 status="failed", reason=_crash_reason(folder)
@@ -161,6 +180,19 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             self._proposals.restore(number, record.params, record.sampler)
             self._watch(KnownPoint(number, record.params))
             self._queue_seeds(record)
+        for record in sorted(records, key=lambda record: (record.seed, record.number)):
+            if record.kind == "trial" and record.seed not in self._seeds:
+                self._take_up_added(record)
+
+    def _take_up_added(self, record: TrialRecord) -> None:
+        """Count a trial that a race has added, and queue it if it has not ended."""
+        if ResultRecord.read(self._trials / record.trial_id) is not None:
+            self._num_started += 1
+            return
+        config = record.config.model_copy(update={"infra": self._infra})
+        record = record.model_copy(update={"config": config})
+        record.write(self._trials / record.trial_id)
+        self._queue.append(record)
 
     def _queue_seeds(self, record: TrialRecord) -> None:
         """Queue the seeds of a record's point that have not ended, and can train."""
@@ -189,7 +221,9 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             self._seed_ended(one, outcome)
 
     def _seed_ended(self, record: TrialRecord, outcome: ResultRecord) -> None:
-        """Tell how the point did once all of its seeds have ended."""
+        """Tell how the point did once all of the sweep's seeds have ended; what a race adds tells nothing."""
+        if record.seed not in self._seeds:
+            return
         seeds = self._open[record.number]
         evaluations = EvaluationsRecord.read(self._trials / record.trial_id)
         changes = LineageRecord.read(self._trials / record.trial_id).changes

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import ray
 
-from common.errors import ClusterError, UserError
+from common.errors import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from common.training_config import InfraConfig
-    from search_spaces.sweep_file import Resources
-
-__all__ = ["check_capacity", "inside_ray_job", "places_in_cluster", "ray_session", "trial_resources"]
+__all__ = ["inside_ray_job", "ray_session"]
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
 """A sweep moves configs and scores through Ray, a few kilobytes each; audio never leaves its actor."""
@@ -82,44 +79,3 @@ def ray_session() -> Iterator[bool]:
         yield is_local
     finally:
         ray.shutdown()
-
-
-def trial_resources(infra: InfraConfig) -> dict[str, float]:
-    """One trial's bundle for Ray. A sliver of the accelerator's own resource pins the type."""
-    bundle = {"CPU": infra.cpus_per_trial, "GPU": infra.gpus_per_trial}
-    if infra.gpu_type is not None:
-        bundle[f"accelerator_type:{infra.gpu_type}"] = 0.001
-    return {name: amount for name, amount in bundle.items() if amount > 0}
-
-
-def places_in_cluster(scorers: Resources, trial: Mapping[str, float]) -> int:
-    """Trials that fit beside the scorers into the cluster as it is; at least one, for nodes may come."""
-    there = ray.cluster_resources()
-    taken = {"CPU": scorers.cpus_per_scorer, "GPU": scorers.gpus_per_scorer}
-    return max(
-        1,
-        min(
-            int((there.get(name, 0.0) - scorers.scorers * taken.get(name, 0.0)) // amount)
-            for name, amount in trial.items()
-        ),
-    )
-
-
-def check_capacity(scorers: Resources, trial: Mapping[str, float]) -> None:
-    """See that the scorers and one trial fit, instead of waiting for ever.
-
-    Raises:
-        UserError: they do not.
-    """
-    there = ray.cluster_resources()
-    taken = {
-        "CPU": scorers.scorers * scorers.cpus_per_scorer,
-        "GPU": scorers.scorers * scorers.gpus_per_scorer,
-    }
-    for name in {*taken, *trial}:
-        needed = taken.get(name, 0.0) + trial.get(name, 0.0)
-        if needed > there.get(name, 0.0):
-            raise UserError(
-                f"{name}: {scorers.scorers} scorers and one trial need {needed:g}, got "
-                f"{there.get(name, 0.0):g} in the cluster; lower resources or base.infra, or add nodes"
-            )

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ray import tune
+from ray.exceptions import RayError
 from rich.console import Console
 
 from cluster.budget import Budget, BudgetCallback
+from cluster.capacity import Demand, Places, check_room, trial_resources
 from cluster.feasibility import Feasibility
 from cluster.mirror import Mirror, opened_mirror
+from cluster.nodes import living_nodes
 from cluster.plan import baselines, check_sweep, num_trials, scorer_keys, steps_of_a_trial
 from cluster.population import Population
 from cluster.progress import ProgressCallback, SweepDisplay
@@ -21,19 +25,27 @@ from cluster.proposals import proposals_for
 from cluster.schedulers import make_scheduler, replay
 from cluster.scoring.pool import running_pool
 from cluster.search import SweepSearcher
-from cluster.session import check_capacity, places_in_cluster, ray_session, trial_resources
+from cluster.session import ray_session
+from cluster.shared_storage import check_shared
+from cluster.stopping import Stop, StopCallback
 from cluster.sweep_directory import claimed, stored_sweep, sweep_record
 from cluster.task import SweepTask, TrialCode
-from cluster.train_workers import OUTER_BUNDLE
+from cluster.train_workers import outer_place
 from cluster.trainable import run_in_tune
 from cluster.warm_start import EarlierPoints, earlier_points
 from common.errors import ClusterError
+from common.race import RaceRecord
 from common.records import RESULT_FILE, TRIAL_FILE, ResultRecord, TimeRecord, TrialRecord
+from search_spaces.user_code import user_code
 
 if TYPE_CHECKING:
+    from cluster.race import Race
     from search_spaces.sweep_file import SweepFile
 
 __all__ = ["FailedTrial", "SweepOutcome", "resume_sweep", "run_sweep"]
+
+_PAUSING: Final = ("hyperband", "pbt")
+"""Schedulers whose trials wait for others that must start, so that their number cannot be bounded."""
 
 
 class FailedTrial(NamedTuple):
@@ -65,6 +77,7 @@ def run_sweep(
     *,
     overwrite: bool = False,
     retry_failed: bool = False,
+    race: Race | None = None,
     code: TrialCode = TrialCode(),  # noqa: B008 - frozen
     console: Console | None = None,
 ) -> SweepOutcome:
@@ -75,6 +88,7 @@ def run_sweep(
         directory: the sweep's own folder, absolute; see `sweep_directory`.
         overwrite: delete what sweep the folder holds.
         retry_failed: run the trials again that have failed before.
+        race: adds trials when all others have ended.
         code: which functions a trial runs.
         console: where progress is shown; stderr where not given.
 
@@ -94,6 +108,10 @@ def run_sweep(
             earlier.write(directory)
         if retry_failed:
             _forget_failures(trials)
+        say = partial((console or Console(stderr=True)).print, markup=False, highlight=False, soft_wrap=True)
+        if race:
+            race.say = lambda line: say(f"{sweep.name}: {line}")
+            race.take_up()
         budget = Budget(sweep, directory)
         searcher = SweepSearcher(
             sweep,
@@ -104,20 +122,27 @@ def run_sweep(
             refusal=Feasibility.of(sweep).refusal if code.trial == TrialCode().trial else lambda _: None,
             over_budget=budget.passed_by_another,
             watch=mirror.take_in,
+            more=race.next_round if race else None,
         )
         was_done = not searcher.has_work() and searcher.stopped_by is None
         if not was_done and searcher.stopped_by is None:
-            say = (console or Console(stderr=True)).print
-            for line in earlier.lines:
-                say(f"{sweep.name}: {line}", markup=False, highlight=False, soft_wrap=True)
+            for line in (*earlier.lines, *(f"runs code of yours: {line}" for line in user_code(sweep))):
+                say(f"{sweep.name}: {line}")
             try:
-                _run(sweep, directory, searcher, budget=budget, mirror=mirror, code=code, console=console)
+                _run(
+                    sweep, directory, searcher, budget=budget, mirror=mirror, race=race, code=code,
+                    console=console,
+                )  # fmt: skip
             except KeyboardInterrupt:
-                (console or Console(stderr=True)).print(
-                    f"stopped; what has ended is kept, go on with: vibesweep sweep resume {directory}",
-                    soft_wrap=True,
-                )
+                verb = "race" if race else "resume"
+                say(f"stopped; what has ended is kept, go on with: vibesweep sweep {verb} {directory}")
                 raise
+            except (OSError, RayError) as error:
+                last = str(error).strip().splitlines()[-1:] or [""]
+                raise ClusterError(
+                    f"the sweep broke off, {type(error).__name__}: {last[0][:300]}; what has ended is kept, "
+                    "and the same command goes on with it"
+                ) from error
         return _outcome(directory, was_done=was_done, stopped_by=searcher.stopped_by)
 
 
@@ -144,18 +169,29 @@ def _run(
     *,
     budget: Budget,
     mirror: Mirror,
+    race: Race | None,
     code: TrialCode,
     console: Console | None,
 ) -> None:
-    with SweepDisplay(sweep.name, num_trials(sweep), console) as display:
+    num_added = RaceRecord.read(directory).num_added
+    with SweepDisplay(sweep.name, num_trials(sweep) + num_added, console) as display:
         mirror.say, searcher.on_refused = display.say, display.refused
+        if race:
+            race.say, race.expect = display.say, display.expect
         budget.tick(0)
         for record, result in _stored_results(directory):
             display.already_done(record, result)
         display.status("starting Ray")
-        with ray_session() as is_local:
-            if is_local:
-                check_capacity(sweep.resources, trial_resources(sweep.base_config().infra))
+        stop = Stop(directory, display.say)
+        searcher.is_stopping = lambda: stop.is_asked
+        with ray_session() as is_local, stop.on_signal():
+            if not is_local:
+                display.status("asking the nodes whether they see the storage")
+                check_shared(directory)
+            demand = Demand(sweep.resources, sweep.base_config().infra)
+            check_room(demand, is_local=is_local, cure="lower resources or base.infra", say=display.status)
+            if sweep.scheduler.type not in _PAUSING:
+                searcher.places = Places(demand, sweep.resources.max_concurrent_trials)
             display.status("loading the scorers")
             try:
                 with running_pool(sweep, directory, code.audio_backend, scorer_keys(sweep)) as pool:
@@ -172,21 +208,24 @@ def _run(
                     )
                     # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
                     with redirect_stdout(StringIO()):
-                        _tuner(sweep, task, searcher, budget, display).fit()
+                        _tuner(sweep, task, searcher, budget, display, StopCallback(stop)).fit()
             finally:
                 budget.tick(0)
                 budget.save()
 
 
 def _tuner(
-    sweep: SweepFile, task: SweepTask, searcher: SweepSearcher, budget: Budget, display: SweepDisplay
+    sweep: SweepFile,
+    task: SweepTask,
+    searcher: SweepSearcher,
+    budget: Budget,
+    display: SweepDisplay,
+    *callbacks: tune.Callback,
 ) -> tune.Tuner:
     infra = sweep.base_config().infra
-    bundle, most_at_once = trial_resources(infra), sweep.resources.max_concurrent_trials
+    place = tune.PlacementGroupFactory([trial_resources(infra)])
     if infra.workers > 1:
-        # What Tune reserves leaves room for any number, and their workers would wait for each other's places.
-        most_at_once = most_at_once or places_in_cluster(sweep.resources, bundle)
-        bundle = dict(OUTER_BUNDLE)
+        place = outer_place(living_nodes())
     trials = Path(task.directory) / "trials"
     scheduler = None
     if sweep.scheduler.type == "pbt":
@@ -197,13 +236,13 @@ def _tuner(
     return tune.Tuner(
         tune.with_resources(
             tune.with_parameters(run_in_tune, task=task),
-            tune.PlacementGroupFactory([bundle]),
+            place,
         ),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,
-            max_concurrent_trials=most_at_once,
+            max_concurrent_trials=sweep.resources.max_concurrent_trials,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -211,7 +250,7 @@ def _tuner(
             name=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"),
             storage_path=str(Path(task.directory) / "tune"),
             failure_config=tune.FailureConfig(max_failures=infra.max_retries),
-            callbacks=[ProgressCallback(display, trials), BudgetCallback(budget)],
+            callbacks=[ProgressCallback(display, trials), BudgetCallback(budget), *callbacks],
             verbose=0,
         ),
     )

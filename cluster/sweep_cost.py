@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cluster.calibrations import calibration_for, calibration_key
 from cluster.cost import Split, TrialCost, best_split, places, splits, trial_cost
 from cluster.plan import baselines
+from common.ledger import WITHOUT_POLICY
 from trainables.steps import num_evaluations
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def sweep_cost(
         if (calibration := calibrated(config)) is None:
             continue
         cost = trial_cost(config, calibration, steps=0, evaluations=1, num_evaluated=evaluated)
-        if record.kind == "random_configs":  # only scored: no policy writes
+        if record.kind in WITHOUT_POLICY:  # only scored
             cost = replace(cost, start_s=0.0, evaluation_generation_s=0.0)
         costs.append(cost)
     trials: list[TrialCost] = []

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from cluster.driver_lease import BOOKKEEPING, driver_lease
 from cluster.session import inside_ray_job
 from common.errors import UserError
 from common.records import TRIAL_FILE
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
 
     from search_spaces.sweep_file import SweepFile
 
-__all__ = ["claimed", "is_driven", "stored_sweep", "sweep_directory", "sweep_record"]
+__all__ = ["claimed", "stored_sweep", "sweep_directory", "sweep_record"]
 
-_LOCK_FILE: Final = ".lock"
 _RECORDED_VERSIONS: Final = (
     "vibesweep", "ray", "torch", "transformers", "trl", "peft", "optuna", "pyarrow", "numpy",
 )  # fmt: skip
@@ -98,22 +96,19 @@ def stored_sweep(directory: Path) -> SweepRecord:
 def claimed(directory: Path, record: SweepRecord, *, overwrite: bool) -> Iterator[None]:
     """Make the directory this sweep's, or find that it is already, and keep other drivers out.
 
-    The lock is the operating system's and ends with the process, however it ends.
-
     Raises:
         UserError: the directory holds something else, is in use, or cannot be written.
     """
     _refuse_other(directory, record, overwrite=overwrite)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(
-            f"storage must be a folder that can be written, got {str(directory)!r} ({error.strerror}); give "
-            "another with --storage"
-        ) from error
-    try:
-        _lock(lock, directory)
+    with ExitStack() as stack:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(driver_lease(directory))
+        except OSError as error:
+            raise UserError(
+                f"storage must be a folder that can be written, got {str(directory)!r} ({error.strerror}); "
+                "give another with --storage"
+            ) from error
         _refuse_other(directory, record, overwrite=overwrite)
         if overwrite or not (directory / SWEEP_RECORD).is_file():
             _clear(directory)
@@ -127,36 +122,7 @@ def claimed(directory: Path, record: SweepRecord, *, overwrite: bool) -> Iterato
             if all(path.name == TRIAL_FILE for path in directory.glob("trials/*/*")):
                 # Nothing has run yet, so nothing is lost and nothing half-written stays.
                 _clear(directory)
-                (directory / _LOCK_FILE).unlink()
-                directory.rmdir()
             raise
-    finally:
-        os.close(lock)
-
-
-def is_driven(directory: Path) -> bool:
-    """Whether a driver is at work on a sweep directory, on this machine or where its locks reach."""
-    try:
-        lock = os.open(directory / _LOCK_FILE, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
-
-
-def _lock(lock: int, directory: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(
-            f"{directory} must have one driver, got a second one; wait for the first, or give another "
-            "--storage"
-        ) from error
 
 
 def _refuse_other(directory: Path, record: SweepRecord, *, overwrite: bool) -> None:
@@ -177,12 +143,12 @@ def _refuse_other(directory: Path, record: SweepRecord, *, overwrite: bool) -> N
 
 
 def _content(directory: Path) -> list[Path]:
-    """What lies in the directory beside the lock."""
+    """What lies in the directory beside what says who drives it."""
     if directory.is_file():
         raise UserError(f"storage must be a folder, got the file {str(directory)!r}; give another --storage")
     if not directory.is_dir():
         return []
-    return sorted(entry for entry in directory.iterdir() if entry.name != _LOCK_FILE)
+    return sorted(entry for entry in directory.iterdir() if entry.name not in BOOKKEEPING)
 
 
 def _clear(directory: Path) -> None:

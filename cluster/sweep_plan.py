@@ -15,6 +15,7 @@ from common.errors import UserError
 from search_spaces.designs import enumerate_points, grid_cells, random_draws
 from search_spaces.points import point, trial_id
 from search_spaces.search_config import SearchConfig
+from search_spaces.user_code import user_code
 from trainables.data import data_path
 from trainables.steps import check_lengths, total_steps
 
@@ -77,6 +78,8 @@ class SweepPlan:
     excluded: tuple[Excluded, ...]
     invalid: tuple[Excluded, ...]
     warnings: tuple[str, ...]
+    code: tuple[str, ...]
+    """The user's own callables that it would run, and which settings name them."""
     cost: SweepCost
     budget: tuple[BudgetLine, ...]
 
@@ -135,6 +138,7 @@ def plan_sweep(
         invalid=found.invalid if found else (),
         warnings=_warnings(sweep, trials, found.invalid if found else (), prompts, learns=learns)
         + cost.warnings,
+        code=user_code(sweep),
         cost=cost,
         budget=budget_lines(
             sweep.budget,

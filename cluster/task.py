@@ -17,6 +17,7 @@ from trainables.workers import is_first
 
 if TYPE_CHECKING:
     from cluster.scoring.client import PoolAddress
+    from common.ledger import RowKind
     from common.objective import ObjectiveConfig
     from common.records import TrialRecord
     from rewards import AudioBackend
@@ -38,6 +39,11 @@ class TrialCode:
     trial: str = "trainables.trial:run_trial"
     random_configs: str = "trainables.baselines:evaluate_random_configs"
     audio_backend: str = "rewards.backends:audio_backend"
+    retrieval: str = "trainables.baselines:evaluate_retrieval"
+
+    def without_policy(self, kind: RowKind) -> str | None:
+        """What evaluates a baseline for which no policy writes; None for any other kind."""
+        return {"random_configs": self.random_configs, "retrieval": self.retrieval}.get(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +86,13 @@ def run_trial_of(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
         objective=task.objective,
         directory=str(folder),
         tensorboard=str(Path(task.directory) / "tensorboard" / record.trial_id),
+        stop_folder=task.directory,
     )
     check_suggestion(spec.params, spec.config_hash, spec.config)
     keys = ScorerKey.of_evaluation(task.objective)
     evaluation = Scorer(*(_backend(key, spec.trial_id, task) for key in keys))
-    if record.kind == "random_configs":
-        load_callable(task.code.random_configs)(spec, evaluation)
+    if baseline := task.code.without_policy(record.kind):
+        load_callable(baseline)(spec, evaluation)
         return
 
     evaluations = Evaluations(folder)

@@ -11,31 +11,53 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import ray
+from ray import tune
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
-from ray.train.torch import TorchConfig, TorchTrainer
 from ray.util.queue import Empty, Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cluster.capacity import worker_resources
+from cluster.nodes import HEAD, MARKET_TYPE, SPOT
 from cluster.task import run_trial_of
 from common.errors import ClusterError, TrialError, UserError
 from common.records import TrialRecord
+from trainables.stop_sign import StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from ray.train.torch import TorchTrainer
+
+    from cluster.nodes import Node
     from cluster.task import SweepTask, Tell
     from common.training_config import InfraConfig
 
-__all__ = ["OUTER_BUNDLE", "run_on_workers"]
+__all__ = ["outer_place", "run_on_workers"]
 
-OUTER_BUNDLE: Final[Mapping[str, float]] = {"node:__internal_head__": 0.001}
-"""What Tune reserves for its own process of such a trial: a place on the head node, which stays."""
-
+_OUTER_MEMORY: Final = 2**28
+"""Bytes of memory that Tune's own process reserves where it is not on the head: every node has some."""
 _LOOK_EVERY_S: Final = 1.0
 
 
 class _StoppedError(Exception):
     """The scheduler wants no more of this trial."""
+
+
+def outer_place(nodes: Sequence[Node]) -> tune.PlacementGroupFactory:
+    """What Tune reserves for its own process of such a trial: a place that stays while workers come and go.
+
+    That is the head node, where the sweep's driver is too; or, where its label says that it is a spot node
+    and there are others, any of those.
+
+    Args:
+        nodes: of the cluster.
+    """
+    heads = [node for node in nodes if HEAD in node.resources]
+    if all(node.is_spot for node in heads) and not all(node.is_spot for node in nodes):
+        return tune.PlacementGroupFactory(
+            [{"memory": _OUTER_MEMORY}], bundle_label_selector=[{MARKET_TYPE: f"!{SPOT}"}]
+        )
+    return tune.PlacementGroupFactory([{HEAD: 0.001}])
 
 
 def run_on_workers(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
@@ -48,8 +70,11 @@ def run_on_workers(record: TrialRecord, task: SweepTask, tell: Tell) -> None:
 
     Raises:
         TrialError, UserError: the trial has no usable outcome.
+        StoppedError: the sweep stops, and the trial has left.
         ClusterError: Ray Train or a worker broke.
     """
+    from ray.train.torch import TorchConfig, TorchTrainer  # noqa: PLC0415 - torch, which drivers need not load
+
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     # Not among what Tune has reserved for the trial, which has no room for them.
     options = {"num_cpus": 0, "scheduling_strategy": here}
@@ -109,17 +134,18 @@ class _Run(Thread):
             return
         causes = self._failure.worker_failures.values() if isinstance(self._failure, WorkerGroupError) else ()
         for cause in causes:
-            if isinstance(cause, TrialError | UserError):
+            if isinstance(cause, TrialError | UserError | StoppedError):
                 raise cause
         raise ClusterError(f"the trial's workers broke: {self._failure}") from self._failure
 
 
 def _scaling(infra: InfraConfig) -> ScalingConfig:
-    gpus = infra.gpus_per_trial / infra.workers
+    each = worker_resources(infra)
     return ScalingConfig(
         num_workers=infra.workers,
-        use_gpu=gpus > 0,
-        resources_per_worker={"CPU": infra.cpus_per_worker} | ({"GPU": gpus} if gpus else {}),
+        use_gpu="GPU" in each,
+        # Ray Train adds the accelerator's own.
+        resources_per_worker={name: amount for name, amount in each.items() if ":" not in name},
         accelerator_type=infra.gpu_type,
     )
 

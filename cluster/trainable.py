@@ -16,8 +16,10 @@ from cluster.search import CRASH_FILE
 from cluster.task import run_trial_of
 from cluster.train_workers import run_on_workers
 from common.errors import TrialError, UserError
-from common.records import EvaluationsRecord, ResultRecord, TrialRecord
+from common.ledger import WITHOUT_POLICY
+from common.records import EvaluationsRecord, ResultRecord, StopRecord, TrialRecord
 from trainables.checkpoints import starting_checkpoint
+from trainables.stop_sign import StoppedError
 from trainables.time_limit import ended_by_force
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     """Run the trial that `config["trial_id"]` names, to its end.
 
     A trial that fails has its reason in its result file and ends here, so that the sweep goes on and does
-    not try it again. Everything else is a crash: it leaves a traceback, and Tune starts it again.
+    not try it again. One that leaves because the sweep stops has no result, and goes on with the next
+    driver. Everything else is a crash: it leaves a traceback, and Tune starts it again.
     """
     os.environ[_LEAVE_ENV] = str(_LEAVE_S)
     folder = Path(task.directory) / "trials" / config["trial_id"]
@@ -45,19 +48,23 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     ended = ResultRecord.read(folder)
     if ended is not None and ended.status == "failed":
         return  # its process was ended beyond the time limit, and Tune took that for a crash
+    if StopRecord.read(Path(task.directory)).asked:
+        return
     with attempt(folder, record.config.infra, tune.get_context().get_experiment_name()):
         _run_or_fail(record, folder, task)
 
 
 def _run_or_fail(record: TrialRecord, folder: Path, task: SweepTask) -> None:
     try:
-        if record.kind != "random_configs":
+        if record.kind not in WITHOUT_POLICY:
             take_in_untold(folder, task.objective)
             if task.waits_every is not None:
                 _wait_where_it_stands(folder, task.waits_every)
         run = run_on_workers if record.config.infra.workers > 1 else run_trial_of
         with ended_by_force(record.config.infra, folder):
             run(record, task, tell=tune.report)
+    except StoppedError:
+        return
     except (TrialError, UserError) as error:
         if ResultRecord.read(folder) is None:
             ResultRecord(status="failed", reason=str(error)).write(folder)

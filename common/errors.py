@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-__all__ = ["BrokenLinesError", "ClusterError", "RewardError", "TrialError", "UserError", "first_problem"]
+__all__ = [
+    "BrokenLinesError",
+    "ClusterError",
+    "OverBudgetError",
+    "RewardError",
+    "TrialError",
+    "UserError",
+    "first_problem",
+]
 
 
 class UserError(ValueError):
@@ -26,6 +34,10 @@ class BrokenLinesError(UserError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+class OverBudgetError(UserError):
+    """A sweep that would cost more than its budget; the command line exits 3, as where one has cost that."""
 
 
 class RewardError(RuntimeError):

@@ -8,7 +8,7 @@ again after a crash replaces its part instead of adding rows. The key of a row i
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
 import pyarrow as pa
@@ -24,7 +24,9 @@ __all__ = [
     "KEY",
     "LEDGER_SCHEMA",
     "LEDGER_VERSION",
+    "STARTING_POLICIES",
     "TIMINGS",
+    "WITHOUT_POLICY",
     "LedgerRow",
     "RowKind",
     "Split",
@@ -44,8 +46,12 @@ _ADDED_BY_2: Final = (
     "eval_clap_similarity",
     "eval_clap_id",
 )
-RowKind = Literal["trial", "untrained_policy", "random_configs"]
+RowKind = Literal["trial", "untrained_policy", "sft_policy", "random_configs", "retrieval"]
 """A trial, or which baseline."""
+STARTING_POLICIES: Final = ("untrained_policy", "sft_policy")
+"""Baselines that are what trials of their model and prompt start from: as it came, or after SFT."""
+WITHOUT_POLICY: Final = ("random_configs", "retrieval")
+"""Baselines for which no policy writes: random valid configs, and the corpus's config of the nearest vibe."""
 Split = Literal["train", "held_out", "held_out_greedy", "held_out_constrained"]
 """Rollouts, the evaluation that trials are ranked by, and its vibes decoded in other ways, to look at."""
 
@@ -97,7 +103,7 @@ class LedgerRow:
     renderer_id: str
     prompt_hash: str
     """Hash of what the policy reads around a vibe, as its chat template renders it: one value for each way in
-    which a base model is asked. Empty for random configs, which nobody is asked for."""
+    which a base model is asked. Empty where nobody is asked, as for random configs."""
     off_policy_depth: int
     """Optimizer steps taken on one batch of rollouts."""
     similarity: float | None = None
@@ -165,7 +171,12 @@ def write_part(path: Path, rows: Sequence[LedgerRow]) -> None:
         rows: the part's rows.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=LEDGER_SCHEMA)
+    # Arrow's default pool keeps megabytes for every thread that ever wrote; the system's gives them back.
+    pool = pa.system_memory_pool()
+    columns = [
+        pa.array([getattr(row, column.name) for row in rows], column.type, memory_pool=pool)
+        for column in LEDGER_SCHEMA
+    ]
     unfinished = path.with_suffix(f".tmp{os.getpid()}")
-    pq.write_table(table, unfinished)
+    pq.write_table(pa.table(columns, schema=LEDGER_SCHEMA), unfinished, memory_pool=pool)
     replace_durably(unfinished, path)

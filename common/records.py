@@ -28,6 +28,7 @@ __all__ = [
     "ResultRecord",
     "SFTRecord",
     "StateRecord",
+    "StopRecord",
     "TimeRecord",
     "TrialRecord",
     "write_text_atomically",
@@ -181,6 +182,15 @@ class AttemptRecord(StateRecord):
     """The driver that started it."""
     crashes: int = 0
     """Attempts of that driver that crashed before it, one after the other."""
+
+
+class StopRecord(StateRecord):
+    """Of a sweep: what its driver tells the trials."""
+
+    FILE: ClassVar[str] = "stop.json"
+
+    asked: bool = False
+    """Whether they are to write a checkpoint and leave."""
 
 
 class FallbacksRecord(StateRecord):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import model_validator
 
 from common.model import FrozenModel
 from common.records import write_text_atomically
@@ -47,6 +49,15 @@ class SweepRecord(FrozenModel):
     """Commit of the code, `-dirty` behind it where files were changed; None outside a checkout."""
     fingerprint: str
     """What is searched, on which data; equal for the same resolved sweep."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_grid_has_no_sampler(cls, raw: Any) -> Any:
+        """The first sweeps noted the default sampler for a grid too, which draws nothing."""
+        match raw:
+            case {"sweep": {"search": {"mode": "grid", "sampler": "tpe"} as search} as sweep}:
+                return raw | {"sweep": sweep | {"search": search | {"sampler": None}}}
+        return raw
 
     def write(self, directory: Path) -> None:
         """Write `sweep.json`, atomically."""

@@ -53,10 +53,20 @@ def test_every_module_of_a_light_room_imports_without_heavy_libraries(room: str)
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in (ROOT / room).rglob("*.py")
     ]
+    assert_loads_none_of(modules, HEAVY[room])
+
+
+@pytest.mark.parametrize("module", ["cluster.sweep", "cluster.trainable"])
+def test_driver_and_trial_wrapper_load_no_torch(module: str) -> None:
+    # A driver never uses it, and a process of a trial only in the trial: half a gigabyte and six seconds.
+    assert_loads_none_of([module], ("torch", "transformers"))
+
+
+def assert_loads_none_of(modules: list[str], heavy: tuple[str, ...]) -> None:
     code = (
         "import importlib, sys\n"
         f"for name in {modules!r}: importlib.import_module(name)\n"
-        f"loaded = [name for name in {HEAVY[room]!r} if name in sys.modules]\n"
+        f"loaded = [name for name in {heavy!r} if name in sys.modules]\n"
         "assert not loaded, loaded\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """One trial: policy, data, noise, SFT, GRPO, held-out evaluation, checkpoints.
 
 Importing this room loads no torch: a sweep's driver needs only what crosses processes. What runs a trial
-is `trainables.trial.run_trial`, `trainables.baselines.evaluate_random_configs` and `trainables.sft.run_sft`.
+is `trainables.trial.run_trial`, `trainables.baselines` and `trainables.sft.run_sft`.
 """
 
 from trainables.spec import Progress, Report, TrialResult, TrialSpec

@@ -100,12 +100,13 @@ def find_start(trial: Path) -> Start:
     """What a trial goes on from, given its folder: a checkpoint that it took over, or a later one of its own.
 
     Its own one of the same step is what it was before it took over the other. Every file is compared with
-    its checksum, and the newest checkpoint that is whole counts.
+    its checksum, and the newest checkpoint that is whole counts. Parts of a checkpoint are pickles, so one
+    that a link leads to from elsewhere is passed over.
     """
     both = _by_step(trial / _TAKEN_OVER) + _by_step(trial / CHECKPOINTS)
     passed_over: list[tuple[Checkpoint, str]] = []
     for checkpoint in sorted(both, key=lambda checkpoint: checkpoint.step, reverse=True):
-        damage = damage_in(checkpoint.path)
+        damage = _foreign(checkpoint.path, trial) or damage_in(checkpoint.path)
         if damage is None:
             return Start(checkpoint, tuple(passed_over))
         passed_over.append((checkpoint, damage))
@@ -139,6 +140,15 @@ def take_over(checkpoint: Checkpoint, trial: Path) -> None:
     for earlier in folder.glob(f"{_PREFIX}*"):
         shutil.rmtree(earlier)
     replace_durably(unfinished, folder / checkpoint.path.name)
+
+
+def _foreign(checkpoint: Path, trial: Path) -> str | None:
+    """Why a checkpoint may not be loaded though it is whole: a link in it leads out of the trial's folder."""
+    root = trial.resolve()
+    for path in (checkpoint, *checkpoint.rglob("*")):
+        if not path.resolve().is_relative_to(root):
+            return f"{path.relative_to(checkpoint.parent)} is a link to outside the trial's folder"
+    return None
 
 
 def _by_step(folder: Path) -> list[Checkpoint]:

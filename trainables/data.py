@@ -18,9 +18,18 @@ if TYPE_CHECKING:
     from common.objective import ObjectiveConfig
     from common.training_config import DataConfig
 
-__all__ = ["VibeRow", "data_path", "held_out_rows", "load_responses", "load_rows", "split_rows"]
+__all__ = [
+    "VibeRow",
+    "data_path",
+    "has_responses",
+    "held_out_rows",
+    "load_answered",
+    "load_responses",
+    "load_rows",
+    "split_rows",
+]
 
-_TINY = {"train": "vibes_train.jsonl", "held_out": "vibes_held_out.jsonl"}
+_TINY = {"train": "vibes_train.jsonl", "held_out": "vibes_held_out.jsonl", "sft": "sft_sample.jsonl"}
 
 
 class VibeRow(NamedTuple):
@@ -32,8 +41,11 @@ class VibeRow(NamedTuple):
     reference: str
 
 
-def data_path(name: str, split: Literal["train", "held_out"]) -> Path:
-    """The file that a data setting stands for: `tiny` is the embedded corpus."""
+def data_path(name: str, split: Literal["train", "held_out", "sft"]) -> Path:
+    """The file that a data setting stands for: `tiny` is the embedded corpus.
+
+    `sft` are training rows with responses: any file may have them, the embedded corpus keeps them apart.
+    """
     return PROJECT_ROOT / "tiny" / "data" / _TINY[split] if name == "tiny" else Path(name).expanduser()
 
 
@@ -110,12 +122,42 @@ def load_responses(path: Path, fields: DataConfig) -> list[str]:
     Raises:
         UserError: no such file, no rows, a broken line, or a row without the response field.
     """
-    return [
-        json.dumps(response, ensure_ascii=False, separators=(",", ":"))
-        if isinstance(response := record.get(fields.response_field), dict)
-        else _text(path, line, record, fields.response_field, "data.response_field")
-        for line, record in _records(path)
+    return [_response(path, line, record, fields) for line, record in _records(path)]
+
+
+def has_responses(path: Path, fields: DataConfig) -> bool:
+    """Whether any row of a JSONL file has a response.
+
+    Raises:
+        UserError: no such file, no rows, or a broken line.
+    """
+    return any(record.get(fields.response_field) is not None for _, record in _records(path))
+
+
+def load_answered(path: Path, fields: DataConfig) -> list[tuple[VibeRow, str]]:
+    """The rows of a JSONL file that have a response, each with it; the others are passed over.
+
+    Raises:
+        UserError: no such file, a broken line, a row without the prompt field, or no row with a response.
+    """
+    answered = [
+        (row, _response(path, line, record, fields))
+        for row, (line, record) in zip(load_rows(path, fields), _records(path), strict=True)
+        if record.get(fields.response_field) is not None
     ]
+    if not answered:
+        raise UserError(
+            f"{path} must have a row with a response in {fields.response_field!r}, got none; add some, or "
+            "name another field in data.response_field"
+        )
+    return answered
+
+
+def _response(path: Path, line: int, record: dict[str, Any], fields: DataConfig) -> str:
+    response = record.get(fields.response_field)
+    if isinstance(response, dict):
+        return json.dumps(response, ensure_ascii=False, separators=(",", ":"))
+    return _text(path, line, record, fields.response_field, "data.response_field")
 
 
 def _records(path: Path) -> list[tuple[int, dict[str, Any]]]:

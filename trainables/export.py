@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 from common.errors import UserError
+from common.records import SFTRecord
+from common.training_config import BASE_MODELS, resolve_model
 from trainables.policy import load_policy
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["export_merged"]
 
@@ -29,3 +29,7 @@ def export_merged(name: str, folder: Path) -> None:
     policy = load_policy(name)
     policy.model.save_pretrained(folder)
     policy.tokenizer.save_pretrained(folder)
+    record = Path(resolve_model(name, BASE_MODELS)) / SFTRecord.FILE
+    if record.is_absolute() and record.is_file():
+        # The policy is still what SFT left, and a sweep that starts from it says so.
+        shutil.copyfile(record, folder / SFTRecord.FILE)

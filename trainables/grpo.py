@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,16 +13,17 @@ from datasets import Dataset
 
 from common.errors import TrialError, UserError
 from trainables.chat import CHAT_TEMPLATE_KWARGS
-from trainables.checkpoints import begin_checkpoint, finish_checkpoint, save_interval
-from trainables.guards import LOWER_RATE, GuardedTrainer, memory_explained
+from trainables.checkpointed import CheckpointedTrainer
+from trainables.checkpoints import save_interval
+from trainables.guards import LOWER_RATE, memory_explained
 from trainables.merging import merged_adapter
 from trainables.step_metrics import StepClock, variance_metrics
 from trainables.steps import check_lengths, total_steps
 from trainables.vllm_seeds import SeededRequests
-from trainables.workers import first_does, wait_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from transformers import TrainerCallback
 
@@ -62,6 +62,7 @@ def shared_arguments(config: TrainingConfig, folder: Path) -> dict[str, Any]:
         "weight_decay": optimizer.weight_decay,
         "max_grad_norm": optimizer.max_grad_norm,
         "logging_steps": logging.logging_steps,
+        "save_strategy": logging.save_strategy,
         # The trainer would otherwise replace a NaN loss by the mean of the others.
         "logging_nan_inf_filter": False,
         "report_to": "none",  # TensorBoard and W&B are written by us, with the held-out evaluations
@@ -102,7 +103,6 @@ def grpo_arguments(config: TrainingConfig, folder: Path, reward_weights: Sequenc
         vllm_mode="colocate",
         vllm_gpu_memory_utilization=grpo.vllm_memory_share,
         chat_template_kwargs=CHAT_TEMPLATE_KWARGS,
-        save_strategy=config.logging.save_strategy,
         save_steps=save_interval(config.logging.save_steps, config.off_policy_depth),
         # The reference and the prompt's id travel to the reward functions beside the prompt.
         remove_unused_columns=False,
@@ -170,10 +170,10 @@ def check_rows(config: TrainingConfig, rows: Sequence[VibeRow], form: PromptForm
     check_lengths(config, [len(form.token_ids(row.prompt)) for row in rows], path)
 
 
-class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no types
+class VibeGRPOTrainer(CheckpointedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  # TRL has no types
     """TRL's trainer with whole checkpoints, timed generation and an end at the first NaN."""
 
-    memory_cure = f"{GuardedTrainer.memory_cure}, or lower grpo.max_completion_length"
+    memory_cure = f"{CheckpointedTrainer.memory_cure}, or lower grpo.max_completion_length"
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
             **kwargs: TRL's.
         """
         super().__init__(**kwargs)
-        self._before_checkpoint = before_checkpoint
+        self.before_checkpoint = before_checkpoint
         self._on_generated = on_generated
         if self.use_vllm:
             engine = self.vllm_generation.llm
@@ -204,9 +204,6 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
                 worker=self.accelerator.process_index,
                 step=lambda: self.state.global_step,
             )
-        self._staging = Path(self.args.output_dir)
-        # PEFT's card in every checkpoint takes a tenth of a second.
-        self.model.create_or_update_model_card = self.create_model_card
         self._references: list[str] = []
         self._clock = StepClock(self._metrics["train"])
         for callback in (self._clock, *callbacks):
@@ -281,15 +278,3 @@ class VibeGRPOTrainer(GuardedTrainer, trl.GRPOTrainer):  # type: ignore[misc]  #
         for group, settings, rate in zip(self.optimizer.param_groups, groups, rates, strict=True):
             group.update(settings, lr=rate)
         assert all(group["initial_lr"] == self.args.learning_rate for group in self.optimizer.param_groups)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        step, folder = self.state.global_step, Path(self.args.output_dir)
-        self._before_checkpoint(step)
-        self._staging = first_does(lambda: begin_checkpoint(folder))
-        super()._save_checkpoint(model, trial)
-        wait_for_all()  # each worker has written the state of its generators
-        first_does(lambda: finish_checkpoint(folder, step))
-
-    def _get_output_dir(self, trial: Any) -> str:
-        """Where the next checkpoint is written."""
-        return str(self._staging)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from common.sentinels import Gains
     from trainables.best_adapter import Best
-    from trainables.evaluation import Evaluation
+    from trainables.digest import Evaluation
 
-__all__ = ["recorded", "trial_result"]
+__all__ = ["recorded", "stored_result", "trial_result"]
 
 
 def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
@@ -28,7 +28,7 @@ def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
     directory = Path(spec.directory)
     stored = first_does(lambda: _begun(spec, directory))
     if stored is not None:
-        return _as_result(stored)
+        return stored
     try:
         result = work()
     except (TrialError, UserError) as error:
@@ -40,10 +40,10 @@ def recorded(spec: TrialSpec, work: Callable[[], TrialResult]) -> TrialResult:
     return result
 
 
-def _begun(spec: TrialSpec, directory: Path) -> ResultRecord | None:
+def _begun(spec: TrialSpec, directory: Path) -> TrialResult | None:
     """The result of a trial that has finished; None, and the trial's record is there, for any other."""
-    stored = ResultRecord.read(directory)
-    if stored is not None and stored.status == "finished":
+    stored = stored_result(directory)
+    if stored is not None:
         return stored
     if not (directory / TRIAL_FILE).exists():
         _trial_record(spec).write(directory)
@@ -75,7 +75,11 @@ def trial_result(
     )
 
 
-def _as_result(stored: ResultRecord) -> TrialResult:
+def stored_result(directory: Path) -> TrialResult | None:
+    """The result in the folder of a trial that has finished; None for any other."""
+    stored = ResultRecord.read(directory)
+    if stored is None or stored.status != "finished":
+        return None
     assert stored.objective is not None
     assert stored.validity is not None
     assert stored.unscored_share is not None

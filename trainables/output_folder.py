@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from common.errors import UserError
 from common.records import TRIAL_FILE, SFTRecord
-from trainables.policy import ADAPTER_FILE
+from trainables.adapter_base import ADAPTER_FILE
+from trainables.run_record import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["claimed_output"]
 
-_SIGNS_OF_A_RUN: Final = (TRIAL_FILE, SFTRecord.FILE, ADAPTER_FILE)
+_SIGNS_OF_A_RUN: Final = (RunRecord.FILE, TRIAL_FILE, SFTRecord.FILE, ADAPTER_FILE)
 
 
 @contextmanager
-def claimed_output(output: Path, *, overwrite: bool, goes_on: bool) -> Iterator[None]:
+def claimed_output(output: Path, *, overwrite: bool, goes_on: bool, holds: str = "") -> Iterator[None]:
     """Make a folder ready for a run.
 
     An earlier run that is to be replaced stands aside until the new one has ended, and comes back where the
@@ -29,7 +30,8 @@ def claimed_output(output: Path, *, overwrite: bool, goes_on: bool) -> Iterator[
     Args:
         output: the folder.
         overwrite: whether the run that it holds may be replaced.
-        goes_on: whether that is this same run.
+        goes_on: whether that is this same run, which is to go on.
+        holds: in what the run that it holds is another one, for the message.
 
     Raises:
         UserError: it holds something else, or cannot be written.
@@ -40,9 +42,10 @@ def claimed_output(output: Path, *, overwrite: bool, goes_on: bool) -> Iterator[
     before = None
     if not (is_empty or goes_on):
         if not overwrite:
+            other = f", which has {holds}" if holds else ""
             raise UserError(
-                f"--output must be empty or hold this same run, got {str(output)!r}; name another folder or "
-                "add --overwrite"
+                f"--output must be empty or hold this same run, got {str(output)!r}{other}; name another "
+                "folder or add --overwrite"
             )
         before = _set_aside(output)
     try:

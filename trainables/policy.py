@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from peft import LoraConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
@@ -15,7 +14,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import find_adapter_config_file
 
 from common.errors import UserError
+from common.hub import expect_model
 from common.training_config import BASE_MODELS, resolve_model
+from trainables.adapter_base import ADAPTER_FILE, BaseRecord, base_of_adapter
 from trainables.chat import end_of_turn_id
 from trainables.checksums import sync_files
 from trainables.pristine import pristine, stamps
@@ -28,16 +29,14 @@ if TYPE_CHECKING:
     from common.training_config import LoRAConfig
 
 __all__ = [
-    "ADAPTER_FILE",
     "Policy",
     "eos_token_ids",
+    "leave_out_card",
     "load_policy",
     "lora_config",
     "restore_adapter",
     "save_adapter",
 ]
-
-ADAPTER_FILE: Final = "adapter_config.json"
 
 
 class Policy(NamedTuple):
@@ -56,7 +55,8 @@ def load_policy(name: str) -> Policy:
     Files that have not changed are read once per process; every call returns a copy of its own.
 
     Args:
-        name: a key of BASE_MODELS, a model folder or an adapter folder, or the hub id of either.
+        name: a key of BASE_MODELS, a folder with a model or an adapter or of a training run that has left its
+            adapter there, or the hub id of a model or an adapter.
 
     Raises:
         UserError: there is no model under that name.
@@ -70,23 +70,37 @@ def load_policy(name: str) -> Policy:
 
 def _origin(name: str) -> tuple[Hashable, ...]:
     """What decides the weights: the files of a folder, and those of its bases. A hub id stands for itself."""
-    target = resolve_model(name, BASE_MODELS)
+    target = _target(name)
     base = _base_of(target)
     files = stamps(Path(target)) if Path(target).is_absolute() else ()
-    return (target, files, *(_origin(base) if base else ()))
+    return (target, files, *(_origin_of_base(base, target) if base else ()))
+
+
+def _origin_of_base(base: str, adapter: str) -> tuple[Hashable, ...]:
+    try:
+        return _origin(base)
+    except UserError as error:
+        raise UserError(f"the adapter {adapter} needs the base that it was trained on: {error}") from error
+
+
+def _target(name: str) -> str:
+    """The folder or hub id of a model, which is there or can be loaded."""
+    target = resolve_model(name, BASE_MODELS)
+    if not Path(target).is_absolute():
+        expect_model(target, name, "model")
+    return target
 
 
 def _base_of(target: str) -> str | None:
     """What an adapter was trained on; None where there is none. transformers would leave it unmerged."""
+    if Path(target).is_absolute():
+        return base_of_adapter(Path(target))
     file = find_adapter_config_file(target)
-    if file is None:
-        return None
-    base: str = json.loads(Path(file).read_text())["base_model_name_or_path"]
-    return base
+    return base_of_adapter(Path(file).parent) if file else None
 
 
 def _read(name: str, dtype: torch.dtype) -> Policy:
-    target = resolve_model(name, BASE_MODELS)
+    target = _target(name)
     folder = Path(target)
     is_local = folder.is_absolute()
     if base := _base_of(target):
@@ -103,7 +117,7 @@ def _read(name: str, dtype: torch.dtype) -> Policy:
     except (OSError, ValueError) as error:
         raise UserError(
             f"model must be a causal language model that transformers can load, got {name!r} "
-            f"({str(error).splitlines()[0]}); check the name, or the network for a hub id"
+            f"({str(error).splitlines()[0]}); check the name, or `hf auth login` for a gated hub id"
         ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -161,6 +175,11 @@ def restore_adapter(model: PeftModel, folder: Path) -> None:
     set_peft_model_state_dict(model, load_peft_weights(str(folder), device=str(model.device)))
 
 
+def leave_out_card(model: PeftModel) -> None:
+    """Let a model save itself without PEFT's card: its blanks say nothing, and to write it takes 0.1 s."""
+    model.create_or_update_model_card = lambda *_, **__: None
+
+
 def save_adapter(model: PeftModel, folder: Path, base_model: str) -> None:
     """Write a trained adapter so that `load_policy(folder)` gives the trained policy.
 
@@ -169,16 +188,17 @@ def save_adapter(model: PeftModel, folder: Path, base_model: str) -> None:
     Args:
         model: the model with the adapter.
         folder: where to write.
-        base_model: what the adapter was trained on. Short names and hub ids are kept, so that the adapter
-            still finds its base on another machine; a folder becomes an absolute path.
+        base_model: what the adapter was trained on, as `load_policy` takes it. PEFT's file gets its hub id or
+            absolute path, `base.json` what still finds it on another machine.
     """
-    name = base_model if base_model in BASE_MODELS else resolve_model(base_model, BASE_MODELS)
-    model.peft_config["default"].base_model_name_or_path = name
+    model.peft_config["default"].base_model_name_or_path = resolve_model(base_model, BASE_MODELS)
+    leave_out_card(model)
     # PEFT would otherwise look the base up on the hub, to see whether its vocabulary has grown.
     unfinished = folder / "unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished, save_embedding_layers=False)
     (folder / ADAPTER_FILE).unlink(missing_ok=True)
+    BaseRecord.of(base_model, folder).write(folder)
     for path in sorted(unfinished.iterdir(), key=lambda path: path.name == ADAPTER_FILE):
         path.replace(folder / path.name)
     unfinished.rmdir()

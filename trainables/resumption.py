@@ -19,7 +19,7 @@ __all__ = ["notice_of", "take_up"]
 _log = logging.getLogger(__name__)
 
 
-def take_up(trial: Path, ledger: LedgerWriter) -> Start:
+def take_up(trial: Path, ledger: LedgerWriter | None = None) -> Start:
     """Find where a trial goes on, and make its folder what it was at that step.
 
     Rows of later steps leave the ledger: those steps are taken again. What could not be used is set aside,
@@ -27,14 +27,15 @@ def take_up(trial: Path, ledger: LedgerWriter) -> Start:
 
     Args:
         trial: its folder.
-        ledger: the trial's.
+        ledger: the trial's; none for SFT, which scores nothing.
     """
     start = find_start(trial)
     if notice := notice_of(start):
         _log.warning("%s: %s", trial.name, notice)
         FallbacksRecord.read(trial).with_fallback(notice).write(trial)
         set_aside(start)
-    ledger.cut_after(start.step)
+    if ledger:
+        ledger.cut_after(start.step)
     return start
 
 

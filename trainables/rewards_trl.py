@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from rewards.scorer import Scorer
     from trainables.ledger_writer import LedgerWriter
 
+__all__ = ["ComponentReward", "RewardBatch", "reward_functions"]
+
 _LARGEST: Final = 1e18
 """Rewards are standardized in float32, where the square of a number above 1.8e19 is infinite."""
-
-__all__ = ["ComponentReward", "RewardBatch", "reward_functions"]
 
 
 class _Rollout(NamedTuple):

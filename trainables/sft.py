@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,17 +11,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trl
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from common.errors import TrialError, UserError
 from common.records import SFTRecord
 from trainables.chat import PromptFormat, end_of_turn_id
+from trainables.checkpointed import CheckpointedTrainer
+from trainables.checkpoints import CHECKPOINTS
 from trainables.data import data_path, load_responses, load_rows, split_rows
 from trainables.grpo import check_packages, shared_arguments
-from trainables.guards import GuardedTrainer, check_finite, memory_explained
+from trainables.guards import check_finite, memory_explained
 from trainables.noise import add_noise
-from trainables.policy import load_policy, lora_config, save_adapter
+from trainables.policy import load_policy, lora_config, restore_adapter, save_adapter
 from trainables.process import trial_process
+from trainables.resumption import notice_of, take_up
 from trainables.spec import Progress, Report
 from trainables.time_limit import TimeLimit
 from trainables.wandb_run import wandb_run
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.training_config import TrainingConfig
+    from trainables.checkpoints import Start
     from trainables.wandb_run import WandbRun
 
 __all__ = ["VibeSFTTrainer", "run_sft"]
@@ -45,15 +51,17 @@ def run_sft(
 ) -> Path:
     """Train a LoRA on the responses of a JSONL file; the loss is over the response alone.
 
-    The adapter appears in its folder when it is whole; a run that was cut off leaves none, and starts anew.
+    The adapter appears in its folder when it is whole. A run that was cut off leaves none; called again it
+    goes on from its newest whole checkpoint, and on a CPU ends bit-equal to one that was not. The checkpoints
+    go when the adapter is there.
 
     Args:
         config: `data.response_field` names the payload; noise applies to the prompts as in GRPO, in both
             splits. `logging.eval_steps` says how often the validation loss is measured beside the start and
-            the end. `logging.save_strategy` is GRPO's.
+            the end.
         train_data: a JSONL file.
         output: the adapter's folder; `base_model` takes it.
-        report: told about every log entry and every validation loss.
+        report: told about every log entry and every validation loss, and where a run goes on.
         validation_share: of the rows to hold back, in [0, 1). By default a file is trained on as it is.
         packing: fill sequences of `data.max_seq_length` with several rows. Rows do not attend to each
             other, so the loss of a row stays what it was; a step takes more of them. Off by default,
@@ -66,7 +74,8 @@ def run_sft(
         UserError: data, model or settings that cannot work.
         TrialError: a loss, a gradient or the weights are not finite, memory or time is out.
     """
-    limit, folder = TimeLimit(config.infra), Path(output)
+    folder = Path(output)
+    limit = TimeLimit(config.infra, folder)
     with trial_process(config), ExitStack() as stack:
         check_packages(config)
         path = data_path(train_data, "train")
@@ -79,23 +88,27 @@ def run_sft(
         if packing:
             train = trl.pack_dataset(train, longest, "bfd")
         run = stack.enter_context(wandb_run(config, name=folder.name, group=None, folder=folder))
-        watch = _Watch(report, run)
+        start = take_up(folder)
         trainer = VibeSFTTrainer(
             model=policy.model,
-            args=_arguments(config, folder, validates=bool(splits.validation), packing=packing),
+            args=_arguments(
+                config,
+                folder,
+                validates=bool(splits.validation),
+                packing=packing,
+                is_new=not start.checkpoint,
+            ),
             train_dataset=train,
             eval_dataset=validation if splits.validation else None,
             processing_class=policy.tokenizer,
             peft_config=lora_config(policy.model, config.lora),
-            callbacks=[watch],
+            callbacks=[_Watch(report, run, notice_of(start))],
         )
         trainer.remove_callback(PrinterCallback)
         with limit.of_passes(policy.model):
-            if splits.validation:
-                trainer.evaluate()
-            trainer.train()
+            _train(trainer, start)
             steps = trainer.state.global_step
-            if splits.validation and steps not in watch.validation_losses:
+            if splits.validation and steps not in _validation_losses(trainer.state):
                 trainer.evaluate()
         SFTRecord(
             config=config,
@@ -103,9 +116,10 @@ def run_sft(
             num_validation_rows=len(splits.validation),
             packing=packing,
             steps=steps,
-            validation_losses=watch.validation_losses,
+            validation_losses=_validation_losses(trainer.state),
         ).write(folder)
         save_adapter(trainer.model, folder, config.base_model)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     return folder
 
 
@@ -140,13 +154,16 @@ def _splits(config: TrainingConfig, path: Path, validation_share: float) -> _Spl
     return _Splits(*splits)
 
 
-def _arguments(config: TrainingConfig, folder: Path, *, validates: bool, packing: bool) -> trl.SFTConfig:
+def _arguments(
+    config: TrainingConfig, folder: Path, *, validates: bool, packing: bool, is_new: bool
+) -> trl.SFTConfig:
     every = config.logging.eval_steps
     return trl.SFTConfig(
-        **shared_arguments(config, folder),
+        **shared_arguments(config, folder / CHECKPOINTS),
+        save_steps=config.logging.save_steps,
         max_length=config.data.max_seq_length if packing else None,
         packing=packing,
-        save_strategy="no",
+        eval_on_start=validates and is_new,
         eval_strategy="steps" if validates and every else "no",
         eval_steps=every or None,
         # A row by itself: the loss of a batch weighs its rows by their lengths.
@@ -154,6 +171,26 @@ def _arguments(config: TrainingConfig, folder: Path, *, validates: bool, packing
         prediction_loss_only=True,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+
+
+def _train(trainer: VibeSFTTrainer, start: Start) -> None:
+    """Take the steps that are left."""
+    if not start.checkpoint:
+        trainer.train()
+        return
+    path = start.checkpoint.path
+    state = TrainerState.load_from_json(str(path / TRAINER_STATE_NAME))
+    if state.global_step < state.max_steps:
+        trainer.train(resume_from_checkpoint=str(path))
+    else:
+        # The trainer would take one more step before it saw that there is none left.
+        restore_adapter(trainer.model, path)
+        trainer.state = state
+
+
+def _validation_losses(state: TrainerState) -> dict[int, float]:
+    """Step to validation loss, also of the processes before this one."""
+    return {entry["step"]: entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry}
 
 
 def _dataset(pairs: Sequence[_Pair], form: PromptFormat, max_seq_length: int, path: Path) -> Dataset:
@@ -175,25 +212,29 @@ def _dataset(pairs: Sequence[_Pair], form: PromptFormat, max_seq_length: int, pa
     return Dataset.from_list(examples)
 
 
-class VibeSFTTrainer(GuardedTrainer, trl.SFTTrainer):  # type: ignore[misc]  # TRL has no types
-    """TRL's trainer with the guards of a trial."""
+class VibeSFTTrainer(CheckpointedTrainer, trl.SFTTrainer):  # type: ignore[misc]  # TRL has no types
+    """TRL's trainer with whole checkpoints and the guards of a trial."""
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
-    """Reports progress and keeps the validation losses."""
+    """Reports progress, and ends a run whose validation loss is not finite."""
 
-    def __init__(self, report: Report, run: WandbRun | None) -> None:
-        self.validation_losses: dict[int, float] = {}
+    def __init__(self, report: Report, run: WandbRun | None, notice: str | None) -> None:
         self._report = report
         self._run = run
+        self._notice = notice
         self._started = time.perf_counter()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._notice is not None:
+            self._tell(state, notice=self._notice)
 
     def on_step_end(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         check_finite(model, state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        if "eval_loss" not in logs:  # which on_evaluate tells
-            self._tell(state, None)
+        if "loss" in logs:  # neither a validation, which on_evaluate tells, nor the summary at the end
+            self._tell(state, loss=logs["loss"])
         if self._run:
             numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
             self._run.add_scalars(state.global_step, {f"train/{name}": x for name, x in numbers.items()})
@@ -202,11 +243,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
         loss = metrics["eval_loss"]
         if not math.isfinite(loss):
             raise TrialError(f"step {state.global_step}: the validation loss is {loss}; see to the rows")
-        self.validation_losses[state.global_step] = loss
-        self._tell(state, loss)
+        self._tell(state, validation_loss=loss)
 
-    def _tell(self, state: Any, validation_loss: float | None) -> None:
+    def _tell(self, state: Any, **found: Any) -> None:
         seconds = time.perf_counter() - self._started
-        self._report(
-            Progress(state.global_step, state.max_steps, None, None, seconds, validation_loss=validation_loss)
-        )
+        self._report(Progress(state.global_step, state.max_steps, None, None, seconds, **found))

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
+from common.errors import TrialError
 from common.objective import ObjectiveConfig
-from common.records import TRIAL_FILE, ResultRecord, SFTRecord, TimeRecord, TrialRecord
-from common.training_config import BASE_MODELS, resolve_model
+from common.records import RESULT_FILE, ResultRecord, SFTRecord, TimeRecord
 from rewards import Scorer, audio_backend
 from search_spaces import config_hash
+from trainables.adapter_base import base_of_adapter
+from trainables.checkpoints import find_start
 from trainables.data import data_path, load_rows
+from trainables.outcome import stored_result
 from trainables.output_folder import claimed_output
+from trainables.progress_lines import ProgressLines
+from trainables.run_record import FileRecord, RunRecord, weights_of
 from trainables.sft import run_sft
 from trainables.spec import TrialSpec
 from trainables.time_limit import ended_by_force
 from trainables.trial import run_trial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from common.training_config import TrainingConfig
-    from trainables.spec import Progress, TrialResult
+    from trainables.spec import TrialResult
 
 __all__ = ["train_grpo", "train_sft"]
 
@@ -41,20 +48,31 @@ def train_sft(
 ) -> SFTRecord:
     """Fine-tune on (vibe, payload) rows and write the adapter to `output`. This process is the run's own.
 
+    The same command again goes on from the last checkpoint, or returns the record that is there; after a
+    failure it has the whole time limit again.
+
     Raises:
         UserError: bad rows, a model that is not there, or an output that holds something else.
         TrialError: the run ended without a usable adapter.
     """
-    resolve_model(config.base_model, BASE_MODELS)
-    with (
-        claimed_output(output, overwrite=overwrite, goes_on=False),
-        ended_by_force(config.infra, output),
-    ):
+    run = RunRecord(
+        command="sft",
+        config=config,
+        data=FileRecord.of(data),
+        weights=weights_of(config.base_model),
+        validation_share=validation_share,
+        packing=packing,
+    )
+    goes_on = not overwrite and _is_same(run, output)
+    if goes_on and base_of_adapter(output) is not None:
+        _say(f"{output} holds this run, finished; nothing was left to train")
+        return SFTRecord.read(output)
+    with _taken_up(run, output, overwrite=overwrite, goes_on=goes_on):
         adapter = run_sft(
             config,
             str(data),
             str(output),
-            _print_progress,
+            ProgressLines(),
             validation_share=validation_share,
             packing=packing,
         )
@@ -81,7 +99,20 @@ def train_grpo(
     """
     load_rows(data, config.data)  # A broken line is said before a model is loaded.
     held_out = "tiny" if eval_data is None else str(eval_data)
-    num_vibes = len(load_rows(data_path(held_out, "held_out"), config.data))
+    held_out_path = data_path(held_out, "held_out")
+    num_vibes = eval_vibes or min(NUM_VIBES, len(load_rows(held_out_path, config.data)))
+    run = RunRecord(
+        command="grpo",
+        config=config,
+        data=FileRecord.of(data),
+        weights=weights_of(config.base_model),
+        eval_data=FileRecord.of(held_out_path),
+        eval_vibes=num_vibes,
+    )
+    goes_on = not overwrite and _is_same(run, output)
+    if goes_on and (result := stored_result(output)):
+        _say(f"{output} holds this run, finished; nothing was left to train")
+        return result
     reward = config.grpo.reward
     spec = TrialSpec(
         sweep=output.name,
@@ -93,24 +124,14 @@ def train_grpo(
         train_data=str(data),
         held_out_data=held_out,
         objective=ObjectiveConfig(
-            num_vibes=eval_vibes or min(NUM_VIBES, num_vibes),
+            num_vibes=num_vibes,
             max_completion_length=config.grpo.max_completion_length,
             scorer=reward.clap,
         ),
         directory=str(output),
         tensorboard=str(output / "tensorboard"),
     )
-    same = (output / TRIAL_FILE).is_file() and _without_infra(TrialRecord.read(output).config) == (
-        _without_infra(config)
-    )
-    ended = ResultRecord.read(output) if same else None
-    if ended is not None and ended.status == "failed":
-        (output / TimeRecord.FILE).unlink(missing_ok=True)
-    resolve_model(config.base_model, BASE_MODELS)
-    with (
-        claimed_output(output, overwrite=overwrite, goes_on=same),
-        ended_by_force(config.infra, output),
-    ):
+    with _taken_up(run, output, overwrite=overwrite, goes_on=goes_on):
         evaluation = audio_backend("clap", reward.clap, None)
         is_clap = reward.reward_type == "clap"
         training = (
@@ -118,22 +139,50 @@ def train_grpo(
             if is_clap
             else audio_backend(reward.reward_type, reward.clap, reward.custom_scorer_path)
         )
-        return run_trial(spec, Scorer(training), Scorer(evaluation), _print_progress)
+        return run_trial(spec, Scorer(training), Scorer(evaluation), ProgressLines())
 
 
-def _without_infra(config: TrainingConfig) -> dict[str, Any]:
-    """What decides where a run ends: its time limit may be raised."""
-    return config.model_dump(exclude={"infra"})
+def _is_same(run: RunRecord, output: Path) -> bool:
+    stored = RunRecord.read(output)
+    return stored is not None and not stored.differences(run)
 
 
-def _print_progress(progress: Progress) -> None:
-    parts = [f"step {progress.step}/{progress.total_steps}"]
-    if progress.reward is not None:
-        parts.append(f"reward {progress.reward:.3f}")
-    if progress.objective is not None:
-        parts.append(f"held-out objective {progress.objective:.3f}")
-    if progress.notice is not None:
-        parts.append(progress.notice)
-    if progress.validation_loss is not None:
-        parts.append(f"validation loss {progress.validation_loss:.3f}")
-    print("  ".join([*parts, f"{progress.seconds:.0f} s"]), file=sys.stderr)
+@contextmanager
+def _taken_up(run: RunRecord, output: Path, *, overwrite: bool, goes_on: bool) -> Iterator[None]:
+    """The folder is this run's, which begins or goes on in it, and how it ends is told."""
+    stored = None if overwrite else RunRecord.read(output)
+    holds = "; ".join(stored.differences(run)) if stored else ""
+    with claimed_output(output, overwrite=overwrite, goes_on=goes_on, holds=holds):
+        if goes_on:
+            _forget_failure(output)
+            _tell_start(output)
+        run.write(output)
+        with ended_by_force(run.config.infra, output):
+            try:
+                yield
+            except TrialError as error:
+                ResultRecord(status="failed", reason=str(error)).write(output)
+                raise
+            except KeyboardInterrupt:
+                _say("stopped; the same command goes on")
+                raise
+
+
+def _forget_failure(output: Path) -> None:
+    """A run that has failed is tried again by hand, with the whole time limit."""
+    ended = ResultRecord.read(output)
+    if ended is not None and ended.status == "failed":
+        (output / RESULT_FILE).unlink()
+        (output / TimeRecord.FILE).unlink(missing_ok=True)
+
+
+def _tell_start(output: Path) -> None:
+    start = find_start(output)
+    if start.checkpoint:
+        _say(f"{output} goes on from step {start.step}")
+    elif not start.passed_over:  # which the run tells itself
+        _say(f"{output} begins anew: it was stopped before its first checkpoint")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -38,6 +38,8 @@ class TrialSpec:
     """The trial's folder, `…/trials/<id>`."""
     tensorboard: str
     """Folder of its TensorBoard events, `…/tensorboard/<id>`."""
+    stop_folder: str | None = None
+    """Folder of the `stop.json` that says whether to leave early; None where nobody stops the trial."""
 
 
 class Progress(NamedTuple):
@@ -58,6 +60,10 @@ class Progress(NamedTuple):
     """A line that the user should see, such as that a damaged checkpoint was passed over; told once."""
     validation_loss: float | None = None
     """Of SFT with a validation split, as measured at this step: nats per token of a row's response."""
+    reward_step: int | None = None
+    """The step of the log entry that `reward` is from."""
+    loss: float | None = None
+    """Of SFT, the mean over the steps since the last log entry: nats per token of the responses."""
 
 
 class TrialResult(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from torch.utils.tensorboard import SummaryWriter
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from common.training_config import TrainingConfig
-    from trainables.evaluation import Evaluation
+    from trainables.digest import Evaluation
     from trainables.shown import Shown
     from trainables.wandb_run import WandbRun
 
@@ -63,9 +64,13 @@ class TrialCurves:
         Args:
             folder: of the trial's events.
             config: the trial's configuration.
-            resumed_at: the step that it goes on from; None from the start.
+            resumed_at: the step that it goes on from; None from the start, where the events of an attempt
+                that left no checkpoint are removed.
             wandb_run: gets the same numbers, texts and clips under the same names.
         """
+        if resumed_at is None:
+            for events in Path(folder).glob("events.out.tfevents.*"):
+                events.unlink()
         # Steps after the checkpoint are done again: TensorBoard forgets their first time.
         purge = None if resumed_at is None else resumed_at + 1
         self._writer = SummaryWriter(folder, purge_step=purge)

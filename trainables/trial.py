@@ -35,6 +35,7 @@ from trainables.process import trial_process
 from trainables.resumption import notice_of, take_up
 from trainables.rewards_trl import RewardBatch, reward_functions
 from trainables.spec import Progress, Report, TrialResult, TrialSpec
+from trainables.stop_sign import StopSign
 from trainables.tensorboard import TrialCurves
 from trainables.time_limit import TimeLimit
 from trainables.wandb_run import wandb_run
@@ -69,6 +70,7 @@ def run_trial(
     Raises:
         UserError: data, model or settings that cannot work.
         TrialError: the trial has no usable outcome. Both are stored in `result.json`.
+        StoppedError: it was told to leave, and has a checkpoint to go on from, or has not begun to train.
     """
 
     def work() -> TrialResult:
@@ -108,7 +110,12 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             folder = Path(spec.directory)
             run = stack.enter_context(wandb_run(config, name=spec.trial_id, group=spec.sweep, folder=folder))
             curves = stack.enter_context(
-                TrialCurves(spec.tensorboard, config, resumed_at=start.step, wandb_run=run)
+                TrialCurves(
+                    spec.tensorboard,
+                    config,
+                    resumed_at=start.step if start.checkpoint else None,
+                    wandb_run=run,
+                )
             )
             best = BestAdapter(folder, config.base_model)
         watch = TrialWatch(
@@ -119,6 +126,8 @@ def _run(spec: TrialSpec, training_scorer: Scorer, evaluation_scorer: Scorer, re
             curves=curves,
             report=report,
             started=started,
+            stop=StopSign(spec),
+            off_policy_depth=config.off_policy_depth,
         )
         if spec.kind == "trial":
             check_reference(config)

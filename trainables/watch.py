@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from common.errors import TrialError
-from trainables.evaluation import summarize
+from trainables.digest import summarize
 from trainables.guards import check_finite
 from trainables.policy import Policy
 from trainables.shown import shown_completions
 from trainables.spec import Progress, Report
+from trainables.stop_sign import StoppedError
 from trainables.workers import first_does
 
 if TYPE_CHECKING:
     from common.training_config import LoggingConfig
     from trainables.best_adapter import BestAdapter
-    from trainables.evaluation import Evaluation, HeldOut
+    from trainables.digest import Evaluation
+    from trainables.evaluation import HeldOut
+    from trainables.stop_sign import StopSign
     from trainables.tensorboard import TrialCurves
 
 __all__ = ["TrialWatch"]
@@ -37,6 +40,8 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         curves: TrialCurves | None,
         report: Report,
         started: float,
+        stop: StopSign,
+        off_policy_depth: int,
     ) -> None:
         self._steps = steps
         self._logging = logging
@@ -45,12 +50,22 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         self._curves = curves
         self._report = report
         self._started = started
+        self._stop = stop
+        self._depth = off_policy_depth
+        self._is_leaving = False
         self._reward: float | None = None
+        self._reward_step: int | None = None
         self._objective: float | None = None
         self._objective_step: int | None = None
 
     def evaluate(self, policy: Policy, step: int) -> Evaluation:
-        """Evaluate the policy as it is at a step."""
+        """Evaluate the policy as it is at a step.
+
+        Raises:
+            StoppedError: before training, where the sweep stops: nothing is lost by leaving.
+        """
+        if step == 0 and self._stop.is_up():
+            raise StoppedError
         evaluation = self._held_out.evaluate(policy, step)
         self._objective = evaluation.objective
         self._objective_step = step
@@ -96,6 +111,10 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
         step = state.global_step
         assert state.max_steps == self._steps
         check_finite(model, step)
+        # Only from a cycle's end can it go on, and behind the last step it has nothing left but to finish.
+        if step < self._steps and step % self._depth == 0 and self._stop.is_up():
+            self._is_leaving = control.should_save = True
+            return
         # A trial may be stopped, or sent to wait, by the report of an evaluation: its checkpoint comes first.
         if self.is_due(step) and not control.should_save:
             self.evaluate(Policy(model, processing_class), step)
@@ -103,6 +122,8 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
     def on_save(
         self, args: Any, state: Any, control: Any, *, model: Any, processing_class: Any, **_: Any
     ) -> None:
+        if self._is_leaving:
+            raise StoppedError  # an evaluation that is due is caught up with when it goes on
         if self.is_due(state.global_step):
             self.evaluate(Policy(model, processing_class), state.global_step)
 
@@ -113,13 +134,24 @@ class TrialWatch(TrainerCallback):  # type: ignore[misc]  # transformers has no 
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         # Without a rollout in the logged steps there is no new reward.
-        self._reward = logs.get("reward", self._reward)
+        if "reward" in logs:
+            self._reward, self._reward_step = logs["reward"], state.global_step
         if self._curves:
             self._curves.add_training(state.global_step, logs)
-        self._tell(state.global_step)
+        # The summary at the end has no learning rate, and a reward only where no entry came before it.
+        if "learning_rate" in logs or "reward" in logs:
+            self._tell(state.global_step)
 
     def _tell(self, step: int) -> None:
         seconds = time.perf_counter() - self._started
         self._report(
-            Progress(step, self._steps, self._reward, self._objective, seconds, self._objective_step)
+            Progress(
+                step,
+                self._steps,
+                self._reward,
+                self._objective,
+                seconds,
+                self._objective_step,
+                reward_step=self._reward_step,
+            )
         )

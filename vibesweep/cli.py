@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated, Final
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
-from common.errors import BrokenLinesError, ClusterError, RewardError, TrialError, UserError
+from cluster.jobs.credentials import open_credentials
+from common.errors import (
+    BrokenLinesError,
+    ClusterError,
+    OverBudgetError,
+    RewardError,
+    TrialError,
+    UserError,
+)
 from vibesweep import (
     __version__,
     check_renderer,
+    compare,
     doctor,
+    export,
+    importance,
+    jobs,
     noise_floor,
     rank,
     render,
@@ -21,6 +34,7 @@ from vibesweep import (
     score,
     space,
     status,
+    submit,
     sweep,
     train,
     vibes,
@@ -31,7 +45,10 @@ __all__ = ["app", "main"]
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USER_ERROR: Final = 2
+EXIT_OVER_BUDGET: Final = 3
 EXIT_INFRASTRUCTURE: Final = 4
+EXIT_BUG: Final = 70
+"""A traceback: Python's own exit code for it would say that trials failed."""
 EXIT_STOPPED: Final = 130
 
 app = typer.Typer(
@@ -47,7 +64,14 @@ app.add_typer(space.app, name="space")
 app.add_typer(vibes.app, name="vibes")
 app.command("rank")(rank.rank)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.command("importance")(importance.importance)
+app.command("export")(export.export)
+app.command("submit")(submit.submit)
 app.command("status")(status.status)
+app.command("logs")(jobs.logs)
+app.command("stop")(jobs.stop)
+app.command("list")(jobs.list_jobs)
 app.command("score")(score.score)
 app.command("noise-floor")(noise_floor.noise_floor)
 app.command("render")(render.render)
@@ -77,10 +101,11 @@ def run(arguments: list[str] | None = None) -> int:
         arguments: the words after `vibesweep`; the process's own where None.
 
     Returns:
-        The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 3 a sweep at the end of its
-        budget, 4 the cluster's, or what `doctor` has found.
+        The exit code: 0 done, 1 trials or a training failed, 2 the user's error, 3 a sweep beyond its budget
+        or at its end, 4 the cluster's or the disk's failure, or what `doctor` has found, 130 stopped.
     """
     try:
+        open_credentials()
         code = get_command(app).main(args=arguments, prog_name="vibesweep", standalone_mode=False)
     except Exit as end:
         return end.exit_code
@@ -107,7 +132,8 @@ def _ending(error: BaseException) -> tuple[tuple[str, ...], int]:
         case BrokenLinesError():
             return error.problems, EXIT_USER_ERROR
         case UserError():
-            return (str(error),), EXIT_USER_ERROR
+            is_costly = isinstance(error, OverBudgetError)
+            return (str(error),), EXIT_OVER_BUDGET if is_costly else EXIT_USER_ERROR
         case TrialError() | RewardError():
             return (str(error),), EXIT_FAILED
         case ClusterError():
@@ -118,7 +144,11 @@ def _ending(error: BaseException) -> tuple[tuple[str, ...], int]:
 
 def main() -> None:
     """Entry point of the console command."""
-    code = run()
+    try:
+        code = run()
+    except Exception:
+        traceback.print_exc()
+        code = EXIT_BUG
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)

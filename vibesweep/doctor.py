@@ -37,12 +37,16 @@ def doctor(
     start_ray: Annotated[
         bool, typer.Option("--start-ray", help="Without an address: also start a Ray here, and end it again.")
     ] = False,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Base or CLAP model that has to be usable here; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Check Python, packages, GPU, Ray, ports, storage, model hub and weights; 4 if something fails."""
     from cluster.doctor.examination import examine  # noqa: PLC0415 - only this command needs it
 
-    findings = examine(storage, address or None, start_ray=start_ray)
+    findings = examine(storage, address or None, start_ray=start_ray, models=models or ())
     is_fit = all(finding.status != "fail" for finding in findings)
     if as_json:
         print(json.dumps({"fit": is_fit, "findings": [asdict(finding) for finding in findings]}, indent=2))

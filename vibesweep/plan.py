@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search_spaces import load_sweep_file
+from search_spaces.user_code import user_code
 from vibesweep.detection import planned_detection
 from vibesweep.options import with_seeds
 from vibesweep.plan_text import plan_json, print_plan
@@ -77,6 +78,8 @@ def make_plan(
         from cluster.calibrate import calibrate as measure  # noqa: PLC0415
 
         read_calibrations(path)  # refused before minutes are spent
+        for line in user_code(sweep):
+            _say(f"runs code of yours: {line}")
         store_calibrations(path, measure(sweep, machine, _say))
         _say(f"kept in {path}")
     held_out = load_rows(data_path(sweep.data.held_out, "held_out"), sweep.base_config().data)
@@ -90,7 +93,7 @@ def make_plan(
 
 
 def refuse_beyond_budget(sweep: SweepFile, file: Path) -> None:
-    """Raise UserError if a sweep's plan goes over its budget; what is not known is said on stderr."""
+    """Raise OverBudgetError if a sweep's plan goes over its budget; what is not known is said on stderr."""
     from cluster.planned_budget import refuse_over_budget  # noqa: PLC0415
 
     budget = sweep.budget

@@ -43,6 +43,7 @@ def plan_json(plan: SweepPlan, detection: Detection | None) -> dict[str, Any]:
         "excluded": [one._asdict() for one in plan.excluded],
         "invalid": [one._asdict() for one in plan.invalid],
         "warnings": list(plan.warnings),
+        "code": list(plan.code),
         "cost": {
             "known": cost.unknown is None,
             "reason": cost.unknown,
@@ -103,6 +104,7 @@ def print_plan(plan: SweepPlan, file: Path, detection: Detection | None) -> None
     _list(console, "left out", [f"{_params(one.params)}: {one.reason}" for one in plan.excluded])
     _list(console, "invalid", [f"{_params(one.params)}: {one.reason}" for one in plan.invalid])
     _list(console, "warnings", list(plan.warnings))
+    _list(console, "runs code of yours", list(plan.code))
     _print_cost(console, plan, file)
     console.print(f"detects      {_detects(detection, file)}", soft_wrap=True)
     for line in plan.budget:

@@ -14,6 +14,7 @@ from common.errors import UserError, first_problem
 from common.reward_config import COMPONENTS, RewardWeights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from analysis import Ranking, Sweep
@@ -22,8 +23,12 @@ __all__ = ["print_ranking", "rank", "stored_ranking"]
 
 
 def rank(
-    directory: Annotated[
-        str, typer.Argument(help="The sweep's folder, such as runs/quickstart, or its URL, such as s3://…")
+    directories: Annotated[
+        list[str],
+        typer.Argument(
+            help="The sweep's folder, such as runs/quickstart, or its URL, such as s3://…; of several, "
+            "all of them as one sweep."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")] = False,
@@ -39,30 +44,30 @@ def rank(
     if as_json:
         from analysis import ranking_json  # noqa: PLC0415
 
-        print(json.dumps(ranking_json(_ranking(directory, other)), indent=2))
+        print(json.dumps(ranking_json(stored_ranking(directories, other)[1]), indent=2))
     elif as_csv:
         from analysis.ranking_csv import ranking_csv  # noqa: PLC0415
 
-        print(ranking_csv(_ranking(directory, other)), end="")
+        print(ranking_csv(stored_ranking(directories, other)[1]), end="")
     else:
-        print_ranking(directory, other)
+        print_ranking(directories, other)
 
 
-def print_ranking(directory: Path | str, weights: RewardWeights | None = None) -> None:
-    """Print the ranked table of a sweep.
+def print_ranking(directories: Sequence[Path | str], weights: RewardWeights | None = None) -> None:
+    """Print the ranked table of a sweep, or of several as one.
 
     Args:
-        directory: the sweep's folder.
+        directories: the sweeps' folders.
         weights: evaluation weights; the sweep's own where not given.
 
     Raises:
-        UserError: the folder is no sweep.
+        UserError: a folder is no sweep, or two sweeps were not evaluated alike.
     """
     from analysis import render_ranking  # noqa: PLC0415
 
     # A pipe has no width; 100 columns hold the table.
     console = Console() if sys.stdout.isatty() else Console(width=100)
-    console.print(render_ranking(_ranking(directory, weights)))
+    console.print(render_ranking(stored_ranking(directories, weights)[1]))
 
 
 def _weights(text: str) -> RewardWeights:
@@ -79,28 +84,27 @@ def _weights(text: str) -> RewardWeights:
         raise UserError(f"{rule}, got {text!r} ({first_problem(error)}); {cure}") from error
 
 
-def stored_ranking(directory: Path | str, weights: RewardWeights | None = None) -> tuple[Sweep, Ranking]:
+def stored_ranking(
+    directories: Sequence[Path | str], weights: RewardWeights | None = None
+) -> tuple[Sweep, Ranking]:
     """A sweep and its ranking, with the kept noise floors where they can be read.
 
     Without them the outcome of hours stands all the same, so a broken file is only told.
 
     Args:
-        directory: the sweep's folder, or its URL.
+        directories: the sweep's folder or URL; those of several are ranked as one.
         weights: evaluation weights; the sweep's own where not given.
 
     Raises:
-        UserError: the folder is no sweep.
+        UserError: a folder is no sweep, or they cannot be ranked as one.
     """
-    from analysis import compute_ranking, load_sweep  # noqa: PLC0415
+    from analysis import compute_ranking  # noqa: PLC0415
+    from analysis.pooled import load_sweeps  # noqa: PLC0415
     from common.noise_floor import noise_floors_file, read_noise_floors  # noqa: PLC0415
 
-    sweep, floors = load_sweep(directory), None
+    sweep, floors = load_sweeps(directories), None
     try:
         floors = read_noise_floors(noise_floors_file())
     except UserError as error:
         print(f"ranked without a noise floor: {error}", file=sys.stderr)
     return sweep, compute_ranking(sweep, noise_floors=floors, weights=weights)
-
-
-def _ranking(directory: Path | str, weights: RewardWeights | None) -> Ranking:
-    return stored_ranking(directory, weights)[1]

@@ -56,7 +56,7 @@ def write_report(directory: Path | str, output: Path | None = None, *, audio: bo
         raise UserError(
             f"--output must be a file, got the folder {str(path)!r}; add a name such as report.html"
         )
-    sweep, ranking = stored_ranking(directory)
+    sweep, ranking = stored_ranking([directory])
     from analysis.report import render_page, report_data  # noqa: PLC0415 - imports plotly
 
     page = render_page(*report_data(sweep, ranking, place, audio=audio))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
-
-from common.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,7 @@ def audio_backend_of(
 
     Raises:
         UserError: the model cannot be loaded, or this machine has no room for so many scorers.
-        ClusterError: Ray or the scorers do not start.
+        ClusterError: Ray or the scorers do not start, or the cluster has no room for them.
     """
     if not scorers:
         from rewards import audio_backend  # noqa: PLC0415 - imports torch
@@ -43,8 +42,7 @@ def audio_backend_of(
         assert backend is not None, "clap has audio"
         yield backend
         return
-    import ray  # noqa: PLC0415
-
+    from cluster.capacity import Demand, check_room  # noqa: PLC0415 - imports ray
     from cluster.scoring.keys import ScorerKey  # noqa: PLC0415
     from cluster.scoring.pool import ScoringPool  # noqa: PLC0415
     from cluster.session import ray_session  # noqa: PLC0415
@@ -53,12 +51,8 @@ def audio_backend_of(
     limits = PoolLimits(queue=max(4096, batch), deadline_s=max(300.0, _SECONDS_PER_LINE * batch / scorers))
     resources = Resources(scorers=scorers, gpus_per_scorer=gpus_per_scorer, pool=limits)
     with ray_session() as is_local:
-        room = ray.cluster_resources()
-        if is_local and (scorers > room["CPU"] or scorers * gpus_per_scorer > room.get("GPU", 0.0)):
-            raise UserError(
-                f"--scorers must fit on this machine, {room['CPU']:g} CPUs and {room.get('GPU', 0):g} GPUs, "
-                f"got {scorers} of 1 CPU and {gpus_per_scorer:g} GPUs each; take fewer, or set RAY_ADDRESS"
-            )
+        cure = "take fewer --scorers or --gpus-per-scorer" + ", or set RAY_ADDRESS" * is_local
+        check_room(Demand(resources, None), is_local=is_local, cure=cure, say=_say)
         pool = ScoringPool(resources, "rewards.backends:audio_backend", "score")
         try:
             key = ScorerKey(clap=clap)
@@ -66,3 +60,7 @@ def audio_backend_of(
             yield pool.address.connect(key, "score")
         finally:
             pool.shutdown()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,4 +1,7 @@
-"""`vibesweep status`: how far a sweep is, and how its scorers do, from what its directory says."""
+"""`vibesweep status`: how far a sweep is, and how its scorers do, from what its directory says.
+
+Of a job, Ray is asked first; its sweep's directory is read here where it is shared, else on the cluster.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,20 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from common.errors import ClusterError
+from common.race import RaceRecord
 from common.records import TRIAL_FILE, ResultRecord, TrialRecord
+from search_spaces.sweep_record import SWEEP_RECORD, SweepRecord
+from vibesweep.cluster_options import DEFAULT_ADDRESS, Address
+
+if TYPE_CHECKING:
+    from cluster.jobs.client import Job, Jobs
 
 __all__ = ["status"]
 
@@ -21,20 +31,81 @@ _ENDS: Final = ("finished", "stopped", "failed")
 
 
 def status(
-    directory: Annotated[Path, typer.Argument(help="The sweep's folder, such as runs/quickstart.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="DIR|JOB", help="A sweep's folder, or a job's id."),
+    ],
+    address: Address = DEFAULT_ADDRESS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show how far a sweep is, on the machine that drives it or where its folder is shared."""
-    found = _status(directory)
+    """Show how far a sweep is: by its folder, here or where that is shared, or by its job on a cluster."""
+    is_folder = "/" in target or Path(target).is_dir()
+    found = _status(Path(target)) if is_folder else _job_status(target, address)
     if as_json:
         print(json.dumps(found, indent=2))
         return
     table = Table.grid(padding=(0, 2))
-    for name, text in _lines(found):
+    for name, text in [*_job_lines(found.get("job")), *(_lines(found) if "name" in found else [])]:
         table.add_row(name, text)
     # A pipe has no width; 100 columns hold the table.
-    console = Console() if sys.stdout.isatty() else Console(width=100)
+    console = Console(markup=False) if sys.stdout.isatty() else Console(width=100, markup=False)
     console.print(table)
+
+
+def _job_status(job_id: str, address: str) -> dict[str, Any]:
+    """What Ray says of a job, under `job`, beside the status of its sweep where that can be had.
+
+    Raises:
+        UserError: there is no such job.
+        ClusterError: the cluster does not answer.
+    """
+    from cluster.jobs.client import Jobs  # noqa: PLC0415 - imports ray
+    from cluster.jobs.outcome import exit_code_of, in_words, told_reasons  # noqa: PLC0415
+
+    jobs = Jobs(address)
+    job = jobs.find(job_id)
+    told = {
+        "id": job.id,
+        "state": job.state.value,
+        "exit_code": exit_code_of(job) if job.state.is_terminal() else None,
+        "means": in_words(job),
+        "reasons": told_reasons(jobs.log(job_id)),
+        "directory": job.directory,
+        "trouble": None,
+    }
+    if job.directory is None:
+        return {"job": told | {"trouble": "not sent by `vibesweep submit`; ask for its folder on a node"}}
+    try:
+        return {"job": told} | _of_job(jobs, job)
+    except ClusterError as error:
+        return {"job": told | {"trouble": str(error)}}
+
+
+def _of_job(jobs: Jobs, job: Job) -> dict[str, Any]:
+    """The status of a job's sweep, from its folder where that is here, else as the cluster's head sees it.
+
+    Raises:
+        ClusterError: the head cannot say.
+    """
+    assert job.directory is not None
+    here = Path(job.directory)
+    if (here / SWEEP_RECORD).is_file() and job.fingerprint:
+        record = SweepRecord.read(here)
+        if record is not None and record.fingerprint == job.fingerprint:
+            return _status(here)
+    log = jobs.ask(["python", "-m", "vibesweep", "status", job.directory, "--json"], package=job.package)
+    lines = log.splitlines()
+    content: dict[str, Any] = json.loads("\n".join(lines[lines.index("{") :]))
+    return content
+
+
+def _job_lines(job: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if job is None:
+        return []
+    lines = [("job", f"{job['id']}: {job['means']}"), *(("", reason) for reason in job["reasons"])]
+    if job["directory"]:
+        lines.append(("folder", job["directory"]))
+    return [*lines, *([("sweep", job["trouble"])] if job["trouble"] else [])]
 
 
 def _status(directory: Path) -> dict[str, Any]:
@@ -42,10 +113,11 @@ def _status(directory: Path) -> dict[str, Any]:
     Raises:
         UserError: the folder is no sweep.
     """
-    from cluster.plan import num_trials  # noqa: PLC0415 - imports optuna
+    from cluster.driver_lease import is_driven  # noqa: PLC0415
+    from cluster.plan import num_planned  # noqa: PLC0415 - imports optuna
     from cluster.scoring.report import PoolReport  # noqa: PLC0415
     from cluster.spent import SpentRecord  # noqa: PLC0415
-    from cluster.sweep_directory import is_driven, stored_sweep  # noqa: PLC0415
+    from cluster.sweep_directory import stored_sweep  # noqa: PLC0415
 
     sweep = stored_sweep(directory).sweep
     folders = sorted(path.parent for path in directory.glob(f"trials/*/{TRIAL_FILE}"))
@@ -61,12 +133,20 @@ def _status(directory: Path) -> dict[str, Any]:
         key=lambda pair: pair[0],
         default=None,
     )
+    num_baselines = sum(TrialRecord.read(folder).kind != "trial" for folder in folders)
+    num_added = RaceRecord.read(directory).num_added
     pool, spent = PoolReport.read(directory), SpentRecord.read(directory)
+    planned = num_planned(sweep) + num_baselines + num_added
+    limits = sweep.budget
+    used = {"hours": spent.hours, "gpu_hours": spent.gpu_hours}
+    if limits.price_per_gpu_hour is not None:
+        used["money"] = spent.gpu_hours * limits.price_per_gpu_hour
     return {
         "name": sweep.name,
         "driven": is_driven(directory),
         "trials": {
-            "planned": num_trials(sweep),
+            "planned": planned,
+            "added": num_added,
             "open": len(folders) - len(ended),
             **dict.fromkeys(_ENDS, 0),
             **Counter(result.status for _, result in ended),
@@ -74,16 +154,29 @@ def _status(directory: Path) -> dict[str, Any]:
         "best": {"objective": best[0], "label": best[1].label, "seed": best[1].seed} if best else None,
         "scorers": pool.model_dump() if pool.at else None,
         "spent": {"hours": spent.hours, "gpu_hours": spent.gpu_hours},
-        "budget": sweep.budget.model_dump(exclude_none=True, exclude={"price_per_gpu_hour"}),
+        "budget": limits.model_dump(exclude_none=True, exclude={"price_per_gpu_hour"}),
+        "left": {
+            # As if the trials to come took as long as those that have ended.
+            "hours": spent.hours / len(ended) * max(0, planned - len(ended)) if ended else None,
+            "budget": {
+                name: max(0.0, limit - spending)
+                for name, spending in used.items()
+                if (limit := getattr(limits, name)) is not None
+            },
+        },
     }
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     trials, best, scorers, spent = found["trials"], found["best"], found["scorers"], found["spent"]
     states = ", ".join(f"{trials[state]} {state}" for state in _ENDS if trials[state])
+    added = f" and {trials['added']} that races added" if trials["added"] else ""
     lines = [
         (found["name"], "a driver is at work" if found["driven"] else "no driver is at work"),
-        ("trials", f"{trials['planned']} with baselines: {states or 'none ended'}, {trials['open']} open"),
+        (
+            "trials",
+            f"{trials['planned']} with baselines{added}: {states or 'none ended'}, {trials['open']} open",
+        ),
     ]
     if best:
         lines.append(
@@ -93,7 +186,13 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         lines += _scorer_lines(scorers, time.time(), is_driven=found["driven"])
     limits = ", ".join(f"{name} {value:g}" for name, value in found["budget"].items())
     used = f"{spent['hours']:.2f} hours, {spent['gpu_hours']:.2f} of GPUs"
-    return [*lines, ("spent", f"{used}; the limits are {limits}" if limits else used)]
+    lines.append(("spent", f"{used}; the limits are {limits}" if limits else used))
+    left, budget = found["left"]["hours"], found["left"]["budget"]
+    if left is not None and left > 0:
+        rest = ", ".join(f"{name} {value:.3g}" for name, value in budget.items())
+        time_left = f"about {left:.1f} h" if left >= 1 else f"about {max(1, round(60 * left))} min"
+        lines.append(("left", f"{time_left} of trials" + (f"; of the budget {rest}" if rest else "")))
+    return lines
 
 
 def _scorer_lines(pool: dict[str, Any], now: float, *, is_driven: bool) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""`vibesweep sweep plan|run|resume`: many trials on Ray, ranked at the end."""
+"""`vibesweep sweep plan|run|resume|race`: many trials on Ray, ranked at the end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from search_spaces import load_sweep_file, smoke_sweep
 from vibesweep.options import with_seeds
 from vibesweep.plan import plan, refuse_beyond_budget
+from vibesweep.race import race
 from vibesweep.rank import print_ranking
 from vibesweep.report import write_report
 
@@ -23,6 +24,7 @@ EXIT_OVER_BUDGET: Final = 3
 
 app = typer.Typer(help="Run many trials and keep every outcome.", no_args_is_help=True)
 app.command("plan")(plan)
+app.command("race")(race)
 
 
 @app.command()
@@ -74,7 +76,7 @@ def _finish(outcome: SweepOutcome) -> int:
             f"stopped at {outcome.stopped_by}; raise it in the sweep file and run that again to go on",
             file=sys.stderr,
         )
-    print_ranking(directory)
+    print_ranking([directory])
     shown = _shortest(directory)
     report = _report(shown)
     print(f"\nsweep        {shown}")

@@ -6,8 +6,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from analysis.figures import FIGURES
 from analysis.report.data import Chart, Fact, ReportData
-from analysis.report.figures import FIGURES
 from analysis.report.inert import inert_weights
 from analysis.report.origin import commands, provenance, settings_of_the_best, sweep_file
 from analysis.report.rows import leaderboard_rows

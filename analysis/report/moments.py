@@ -29,9 +29,9 @@ Square = tuple[Triple, Triple, Triple]
 class Moments(FrozenModel):
     """The interval of `analysis.intervals.mean_interval` as a function of the weights w.
 
-    With vibes = w'V w, seeds = max(w'O w, w'P w) and rest = w'R w the half-width is
+    With vibes = w'V w and seeds = max(0, max(w'O w, w'P w) - w'R w) the half-width is
 
-        (t_vibes vibes + t_seeds seeds) / (vibes + seeds) * sqrt(vibes + max(0, seeds - rest))
+        (t_vibes vibes + t_seeds seeds) / (vibes + seeds) * sqrt(vibes + seeds)
     """
 
     mean: Triple

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from cluster.doctor.gpu import check_gpus, look_at_gpus
-from cluster.doctor.models import Hub, ask_hub, check_cached_models, check_embedded_models, check_hub
+from cluster.doctor.models import check_cached_models, check_embedded_models, check_hub
 from cluster.doctor.ports import DASHBOARD_PORT, HEAD_PORT, check_ports, look_at_port
 from cluster.doctor.ray_cluster import Cluster, ask_cluster, check_cluster, check_local_ray, started_ray
 from cluster.doctor.software import check_packages, check_pairs, check_python, look_at_software
 from cluster.doctor.storage import check_storage, look_at_storage
+from common.hub import Hub, ask_hub
 from common.reward_config import CLAP_MODELS
-from common.training_config import BASE_MODELS, PROJECT_ROOT
+from common.training_config import BASE_MODELS, PROJECT_ROOT, resolve_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cluster.doctor.finding import Finding
 
@@ -31,14 +32,24 @@ _PATIENCE_S: Final = 4.0
 """After which a server that is still being looked for counts as not reached: its name may never resolve."""
 
 
-def examine(storage: str, address: str | None = None, *, start_ray: bool = False) -> tuple[Finding, ...]:
+def examine(
+    storage: str, address: str | None = None, *, start_ray: bool = False, models: Sequence[str] = ()
+) -> tuple[Finding, ...]:
     """Look at everything that a sweep from here would use.
 
     Args:
         storage: names the folder that holds, or will hold, the folders of sweeps.
         address: of a Ray cluster, as `ask_cluster` takes it; this machine alone where there is none.
         start_ray: whether to start a Ray here, which takes some seconds; not with an address.
+        models: base and CLAP models that are to be used; without one of these a check fails, without another
+            that is known it warns.
+
+    Raises:
+        UserError: a model that is neither known, nor a folder, nor shaped like a hub id.
     """
+    known = BASE_MODELS | CLAP_MODELS
+    targets = {name: resolve_model(name, known) for name in models}
+    needed = {name: target for name, target in targets.items() if not Path(target).is_absolute()}
     hub_looked, cluster_looked = (
         _Look(ask_hub),
         None if address is None else _Look(lambda: ask_cluster(address)),
@@ -56,7 +67,7 @@ def examine(storage: str, address: str | None = None, *, start_ray: bool = False
     else:
         trouble = started_ray() if start_ray and ray_version is not None else None
         ray = check_local_ray(ray_version, trouble, was_started=start_ray)
-    published = {name: target for name, target in (BASE_MODELS | CLAP_MODELS).items() if name != "tiny"}
+    published = {name: target for name, target in known.items() if name != "tiny"}
     embedded = {"policy": PROJECT_ROOT / BASE_MODELS["tiny"], "CLAP": PROJECT_ROOT / CLAP_MODELS["tiny"]}
     return (
         check_python(software),
@@ -68,7 +79,7 @@ def examine(storage: str, address: str | None = None, *, start_ray: bool = False
         check_storage(look_at_storage(storage), None if cluster is None else cluster.nodes),
         check_hub(hub),
         check_embedded_models(embedded),
-        check_cached_models(published, Path(HF_HUB_CACHE), hub),
+        check_cached_models(published | needed, Path(HF_HUB_CACHE), hub, needed),
     )
 
 

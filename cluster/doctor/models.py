@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 from cluster.doctor.finding import Finding, failed, passed, warned
-from cluster.doctor.http import ask
+from common.hub import Hub, is_cached
 from trainables.checksums import damage_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-__all__ = ["Hub", "ask_hub", "check_cached_models", "check_embedded_models", "check_hub", "is_cached"]
-
-_PATIENCE_S: Final = 2.0
-_OFFLINE: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_WEIGHTS: Final = ("*.safetensors", "*.bin")
-
-
-class Hub(NamedTuple):
-    """The model hub, as it is seen from here."""
-
-    endpoint: str
-    is_offline: bool = False
-    """Whether HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE keeps everything from asking it."""
-    problem: str = ""
-    """Why it did not answer."""
-
-
-def ask_hub(environment: Mapping[str, str] = os.environ) -> Hub:
-    """Whether the hub answers at all, unless it is not to be asked."""
-    endpoint = environment.get("HF_ENDPOINT") or "https://huggingface.co"
-    if any(environment.get(name, "").lower() in _TRUE for name in _OFFLINE):
-        return Hub(endpoint, is_offline=True)
-    answer = ask(endpoint, timeout_s=_PATIENCE_S, method="HEAD")
-    return Hub(endpoint, problem="" if answer.status is not None else answer.problem)
+__all__ = ["check_cached_models", "check_embedded_models", "check_hub"]
 
 
 def check_hub(hub: Hub) -> Finding:
-    """Whether models can be downloaded, or are not meant to be."""
+    """Whether models can be downloaded, or are not meant to be; embedded and cached ones work without."""
     if hub.is_offline:
         return passed("hub", "offline mode: only embedded and cached models can be used")
     if hub.problem:
-        return failed(
+        return warned(
             "hub",
-            f"{hub.endpoint} is not reached: {hub.problem}",
-            "set HF_HUB_OFFLINE=1 if that is meant to be (each file would be tried for minutes), else "
-            "HTTPS_PROXY or HF_ENDPOINT",
+            f"{hub.endpoint} is not reached: {hub.problem}; only embedded and cached models can be used",
+            "set HF_HUB_OFFLINE=1 if that is meant to be, else HTTPS_PROXY or HF_ENDPOINT",
         )
     return passed("hub", f"{hub.endpoint} answers")
 
@@ -66,30 +40,25 @@ def check_embedded_models(folders: Mapping[str, Path]) -> Finding:
     return passed("tiny models", f"{' and '.join(folders)}, as their checksums say")
 
 
-def check_cached_models(models: Mapping[str, str], cache: Path, hub: Hub) -> Finding:
-    """Which published models could be used without the hub.
+def check_cached_models(
+    models: Mapping[str, str], cache: Path, hub: Hub, needed: Collection[str] = ()
+) -> Finding:
+    """Which published models could be used without the hub; it fails where a needed one cannot be used.
 
     Args:
-        models: short name to hub id.
+        models: name to hub id.
         cache: the hub's local cache.
         hub: from `ask_hub`.
+        needed: the names of those that are to be used here.
     """
     missing = {name: hub_id for name, hub_id in models.items() if not is_cached(hub_id, cache)}
     if not missing:
         return passed("hub models", f"{', '.join(models)} are in {cache}")
-    can_load = not (hub.is_offline or hub.problem)
-    then = "the first use downloads them" if can_load else "sweeps with them cannot start here"
-    return warned(
+    then = "the first use downloads them" if hub.can_load else "sweeps with them cannot start here"
+    tell = failed if not hub.can_load and not missing.keys().isdisjoint(needed) else warned
+    downloads = " && ".join(f"hf download {hub_id}" for hub_id in missing.values())
+    return tell(
         "hub models",
         f"not in {cache}: {', '.join(missing)}; {then}",
-        f"hf download {next(iter(missing.values()))} (where the hub is reached; the cache can be copied)",
-    )
-
-
-def is_cached(hub_id: str, cache: Path) -> bool:
-    """Whether a snapshot of a model has configuration and weights; a link to nothing does not count."""
-    snapshots = cache / f"models--{hub_id.replace('/', '--')}" / "snapshots"
-    return any(
-        config.is_file() and any(file.is_file() for kind in _WEIGHTS for file in config.parent.glob(kind))
-        for config in snapshots.glob("*/config.json")
+        f"{downloads} (where the hub is reached; the cache can be copied)",
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cluster.doctor.finding import Finding, failed, passed, warned
-from cluster.doctor.http import ask
+from cluster.ray_token import ray_token
 from common.errors import ClusterError
+from common.http import ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,8 @@ class Cluster(NamedTuple):
     """Why it did not answer."""
     needs_token: bool = False
     """Whether it wants a token that it was not given."""
+    is_open: bool = False
+    """Whether it answers without a token."""
 
 
 def ask_cluster(address: str, environment: Mapping[str, str] = os.environ) -> Cluster:
@@ -45,7 +47,7 @@ def ask_cluster(address: str, environment: Mapping[str, str] = os.environ) -> Cl
     """
     if not address.startswith(("http://", "https://")):
         return _only_reached(address)
-    token = _token(environment)
+    token = ray_token(environment)
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     base = address.rstrip("/")
     said = ask(f"{base}/api/version", timeout_s=_PATIENCE_S, headers=headers)
@@ -56,13 +58,14 @@ def ask_cluster(address: str, environment: Mapping[str, str] = os.environ) -> Cl
         version = json.loads(said.body)["ray_version"]
     except (ValueError, KeyError, TypeError):
         return Cluster(address, problem="what answers there is not Ray")
+    is_open = token is None or ask(f"{base}/api/version", timeout_s=_PATIENCE_S).status == 200
     nodes = ask(f"{base}/nodes?view=summary", timeout_s=_PATIENCE_S, headers=headers)
     try:
         summary = json.loads(nodes.body)["data"]["summary"]
         alive = sum(node["raylet"]["state"] == "ALIVE" for node in summary)
     except (ValueError, KeyError, TypeError):
-        return Cluster(address, version)
-    return Cluster(address, version, alive)
+        return Cluster(address, version, is_open=is_open)
+    return Cluster(address, version, alive, is_open=is_open)
 
 
 def check_cluster(cluster: Cluster, own_version: str) -> Finding:
@@ -90,6 +93,12 @@ def check_cluster(cluster: Cluster, own_version: str) -> Finding:
             "ray",
             f"{cluster.address} runs ray {cluster.version}, and here is {own_version}",
             f"pip install 'ray[default,tune,train]=={cluster.version}' here, or {own_version} on every node",
+        )
+    if cluster.is_open:
+        return warned(
+            "ray",
+            f"{cluster.address} takes jobs without a token: who reaches it can run anything on every node",
+            "start it with RAY_AUTH_MODE=token, and keep its dashboard on loopback (docs/cluster.md)",
         )
     nodes = "" if cluster.nodes is None else f", {cluster.nodes} node{'s' * (cluster.nodes != 1)}"
     return passed("ray", f"{cluster.version} at {cluster.address}{nodes}")
@@ -132,16 +141,3 @@ def _only_reached(address: str) -> Cluster:
     except (OSError, OverflowError) as error:
         return Cluster(address, problem=str(error))
     return Cluster(address)
-
-
-def _token(environment: Mapping[str, str]) -> str | None:
-    """The token that Ray's own commands would send; None where they would send none."""
-    if environment.get("RAY_AUTH_MODE") != "token":
-        return None
-    if token := environment.get("RAY_AUTH_TOKEN"):
-        return token.strip()
-    path = environment.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token"
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except OSError:
-        return None

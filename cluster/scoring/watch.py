@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ray.exceptions import RayError
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.summary import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ class PoolWatch:
         self._pool = pool
         self._directory = directory
         started = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        self._curves = SummaryWriter(str(directory / "tensorboard" / "scorers" / started))
+        self._curves = Writer(str(directory / "tensorboard" / "scorers" / started))
         self._began = time.monotonic()
         self._leave = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)

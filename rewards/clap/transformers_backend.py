@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from common.clap_checkpoints import FUSED_REASON, resolve_clap
 from common.errors import UserError
+from common.hub import expect_model
 from rewards.clap.frontend import LogMel
 from rewards.clap.model import MAX_TEXT_TOKENS, filled_up, weights_hash
 
@@ -68,6 +70,8 @@ def load_transformers(name: str, device: torch.device) -> TransformersClap:
         UserError: there is no such checkpoint, it is no CLAP model, it lacks weights, or it is fused.
     """
     path = resolve_clap("transformers", name)
+    if not Path(path).is_absolute():
+        expect_model(path, name, "clap.model")
     # A bar for a load of a second would stand in every command's output.
     transformers_logging.disable_progress_bar()
     try:

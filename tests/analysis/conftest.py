@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+import numpy as np
 import pytest
 
-from common.ledger import LedgerRow, RowKind, write_part
+from common.ledger import LedgerRow, RowKind, Split, write_part
 from common.objective import ObjectiveConfig
-from common.records import ResultRecord, TrialRecord
+from common.records import ResultRecord, TimeRecord, TrialRecord
 from common.training_config import TrainingConfig, apply_overrides
 from search_spaces.sweep_file import SweepFile
 from search_spaces.sweep_record import SweepRecord
@@ -27,12 +28,19 @@ rendered; a tuple gives all components; "unscored" has none."""
 class SweepWriter:
     """Writes a sweep directory, a trial at a time."""
 
-    def __init__(self, directory: Path, **objective: Any) -> None:
+    def __init__(self, directory: Path, *, record: Mapping[str, Any] | None = None, **objective: Any) -> None:
+        """
+        Args:
+            directory: names the sweep.
+            record: fields of its SweepRecord.
+            **objective: fields of its ObjectiveConfig.
+        """
         self.directory = directory
-        sweep = SweepFile(name="small", objective=ObjectiveConfig(**objective))
-        SweepRecord(sweep=sweep, data_sha256={}, versions={}, git_revision=None, fingerprint="").write(
-            directory
-        )
+        fields: dict[str, Any] = {
+            "sweep": SweepFile(name=directory.name, objective=ObjectiveConfig(**objective)),
+            "data_sha256": {}, "versions": {}, "git_revision": None, "fingerprint": "",
+        }  # fmt: skip
+        SweepRecord.model_validate(fields | dict(record or {})).write(directory)
 
     def trial(
         self,
@@ -47,6 +55,8 @@ class SweepWriter:
         scorer_id: str = "clap",
         heard: Callable[[int], Mapping[str, Any]] = lambda vibe: {},
         text: Callable[[int], str] = lambda vibe: "{}",
+        rollouts: Mapping[int, Sequence[Sequence[Completion]]] | None = None,
+        seconds: float = 0.0,
     ) -> Path:
         """Store one trial and return its folder.
 
@@ -56,6 +66,8 @@ class SweepWriter:
             status: how it ended; None while it runs.
             heard: a vibe's index to what was heard of its completions, as columns of the ledger.
             text: a vibe's index to what was written for it.
+            rollouts: optimizer step to groups of completions, one for each prompt.
+            seconds: how long it took.
         """
         trial_id = f"{label}-s{seed}".replace(" ", "_")
         folder = self.directory / "trials" / trial_id
@@ -70,16 +82,20 @@ class SweepWriter:
             config_hash=f"hash of {label}",
             config=apply_overrides(config, params or {}),
         ).write(folder)
-        for step, vibes in steps.items():
+        written: list[tuple[Split, int, Sequence[Completion | Sequence[Completion]]]] = [
+            *(("held_out", step, vibes) for step, vibes in steps.items()),
+            *(("train", step, groups) for step, groups in (rollouts or {}).items()),
+        ]
+        for split, step, vibes in written:
             rows = [
                 LedgerRow(
-                    sweep="small",
+                    sweep=self.directory.name,
                     kind=kind,
                     trial_id=trial_id,
                     config_hash=f"hash of {label}",
                     seed=seed,
                     step=step,
-                    split="held_out",
+                    split=split,
                     prompt_id=f"vibe-{vibe}",
                     sample=sample,
                     decoding_seed=0,
@@ -98,7 +114,9 @@ class SweepWriter:
                 for vibe, samples in enumerate(vibes)
                 for sample, completion in enumerate(samples if isinstance(samples, list) else [samples])
             ]
-            write_part(folder / "ledger" / f"held-out-{step:06d}.parquet", rows)
+            write_part(folder / "ledger" / f"{split.replace('_', '-')}-{step:06d}.parquet", rows)
+        if seconds:
+            TimeRecord(seconds=seconds).write(folder)
         if status == "failed":
             ResultRecord(status="failed", reason="out of memory").write(folder)
         elif status in ("finished", "stopped"):
@@ -155,4 +173,36 @@ def small_sweep(new_sweep: NewSweep) -> SweepWriter:
     sweep.trial("lora.r=8, grpo.beta=0.02", {0: [0.0, None, 0.2], 4: [0.4, 0.2, 0.6]}, seed=1, params=better)
     sweep.trial("lora.r=4, grpo.beta=0.02", {0: [0.0, None, 0.2], 4: [0.0, None, 0.0]}, seed=0, params=worse)
     sweep.trial("lora.r=4, grpo.beta=0.02", {0: [0.0, None, 0.2], 4: [0.0, 0.0, None]}, seed=1, params=worse)
+    return sweep
+
+
+@pytest.fixture
+def searched_sweep(new_sweep: NewSweep) -> SweepWriter:
+    """Twenty configurations at random with rollouts, two seeds each; the scheduler stopped three trials.
+
+    The learning rate decides: the objective gains 0.1 from 1e-4 to 1e-2; `lora.r` does nothing.
+    """
+    sweep, rng = new_sweep(), np.random.default_rng(0)
+
+    def heard(audio: float) -> list[Completion]:
+        return [(1.0, 1.0, float(value)) for value in audio + 0.05 * rng.standard_normal(12)]
+
+    sweep.untrained(heard(0.1))
+    sweep.trial("random valid configs", {0: heard(0.0)}, kind="random_configs")
+    for number in range(20):
+        rate, rank = 10 ** float(rng.uniform(-4, -2)), int(rng.choice([4, 8, 16]))
+        label = f"optimizer.learning_rate={rate:g}, lora.r={rank}"
+        for seed in (0, 1):
+            audio = 0.1 + 0.1 * (np.log10(rate) + 4) + 0.01 * rng.standard_normal()
+            stopped = number in (3, 7, 11) and seed == 0
+            steps = {0: heard(0.1), 2: heard((0.1 + audio) / 2)} | ({} if stopped else {4: heard(audio)})
+            sweep.trial(
+                label,
+                steps,
+                seed=seed,
+                status="stopped" if stopped else "finished",
+                params={"optimizer.learning_rate": rate, "lora.r": rank},
+                rollouts={2: [[(1.0, 1.0, 0.1), (1.0, 0.8, 0.3), (0.0, 0.5, None)]] * 2},
+                seconds=10.0 + number,
+            )
     return sweep

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def shrinkage(means: np.ndarray, variance: float) -> float:
-    """Expected share of the way to the centre, B: its posterior is B^((K-1)/2) exp(-B SS / 2v) on (0, 1)."""
-    power, half = (len(means) - 1) / 2, ((means - means.mean()) ** 2).sum() / (2 * variance)
-    total, moment = (quad(lambda b, p=p: b**p * np.exp(-half * b), 0, 1)[0] for p in (power, power + 1))
+    """Expected share of the way to the centre, B, with the arcsine distribution before anything is seen.
+
+    Its posterior is B^((K-1)/2 - 1/2) (1 - B)^(-1/2) exp(-B SS / 2v) on (0, 1); with B = sin^2 x that is
+    sin(x)^(K-1) exp(-sin(x)^2 SS / 2v) on (0, pi / 2).
+    """
+    power, half = len(means) - 1, ((means - means.mean()) ** 2).sum() / (2 * variance)
+    total, moment = (
+        quad(lambda x, p=p: np.sin(x) ** p * np.exp(-half * np.sin(x) ** 2), 0, np.pi / 2)[0]
+        for p in (power, power + 2)
+    )
     return float(moment / total)
 
 
@@ -32,14 +39,14 @@ def test_means_are_shrunk_by_the_expected_share_of_noise(scale: float) -> None:
 
 
 def test_of_two_the_probability_is_that_their_difference_is_positive() -> None:
-    # Given B, the difference is normal with mean (1 - B) d and variance 2 v (1 - B).
+    # Given B = sin^2 x, the difference is normal with mean (1 - B) d and variance 2 v (1 - B).
     d, v = 0.2, 0.01
 
-    def posterior(b: float) -> float:
-        return float(b**0.5 * np.exp(-b * d**2 / (4 * v)))
+    def posterior(x: float) -> float:
+        return float(np.sin(x) * np.exp(-(np.sin(x) ** 2) * d**2 / (4 * v)))
 
-    total = quad(posterior, 0, 1)[0]
-    positive = quad(lambda b: posterior(b) * ndtr((1 - b) ** 0.5 * d / (2 * v) ** 0.5), 0, 1)[0]
+    total = quad(posterior, 0, np.pi / 2)[0]
+    positive = quad(lambda x: posterior(x) * ndtr(np.cos(x) * d / (2 * v) ** 0.5), 0, np.pi / 2)[0]
     found = contest_of_means(np.array([0.3, 0.3 + d]), np.full((1, 2), v))
     assert found.probability[1] == pytest.approx(positive / total, abs=0.01)
     assert found.probability.sum() == pytest.approx(1)

@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from scipy.special import stdtrit
+from scipy.stats import nct
 
 from analysis import load_sweep
-from analysis.detectable import POWER, seed_spread, seed_spread_of, smallest_detectable, spreads_of
-from analysis.intervals import CONFIDENCE, mean_interval
+from analysis.comparisons import is_ahead
+from analysis.detectable import (
+    POWER,
+    Spreads,
+    policy_spread,
+    seed_spread,
+    seed_spread_of,
+    smallest_detectable,
+    spreads_of,
+)
+from analysis.intervals import CONFIDENCE, mean_interval, mean_intervals, seed_noise
 from common.errors import UserError
 from common.noise_floor import NoiseFloor, NoiseFloorKey
 from common.objective import ObjectiveConfig
@@ -40,48 +50,55 @@ def floor(*, decoding: float, seeds: float | None = None) -> NoiseFloor:
 
 def test_decoding_noise_shrinks_with_the_root_of_seeds_vibes_and_samples() -> None:
     found = smallest_detectable(floor(decoding=0.1), seeds=1, vibes=50, samples=3)
-    # Variance 2 * 0.1^2 / (50 * 3), found beyond t_0.975 + t_0.8 with 49 degrees of freedom.
-    assert found == pytest.approx((stdtrit(49, 0.975) + stdtrit(49, 0.8)) * (0.02 / 150) ** 0.5)
+    # Variance 2 * 0.1^2 / (50 * 3); a t test with 49 degrees of freedom finds it with the power of a
+    # noncentral t distribution.
+    power = nct.sf(stdtrit(49, 0.975), 49, found / (0.02 / 150) ** 0.5)
+    assert power == pytest.approx(POWER, abs=0.005)
     assert smallest_detectable(floor(decoding=0.0), seeds=1, vibes=2) == 0
-
-
-def test_the_interval_that_must_be_passed_is_the_rankings() -> None:
-    # Decoding gives the difference of two seeds on 50 vibes a variance of 2 * 0.1^2 / 100 = r. Of two
-    # configurations that share their pool, the larger of own and pooled spread takes it for 1 + 0.4839414 / 2
-    # of it: P(chi^2_3 > 1) - P(chi^2_1 > 1) = 0.8012520 - 0.3173105.
-    r, taken = 0.0002, 0.0002 * (1 + 0.4839414 / 2)
-
-    def critical(p: float) -> float:
-        return float((stdtrit(49, p) * r + stdtrit(2, p) * taken) / (r + taken))
-
-    # The interval: vibes r, seeds `taken`, of which r was counted already. The difference itself: r.
-    expected = critical(0.975) * taken**0.5 + critical(POWER) * r**0.5
-    assert smallest_detectable(floor(decoding=0.1), seeds=2, vibes=50) == pytest.approx(expected, rel=1e-6)
 
 
 def test_more_vibes_do_not_help_against_training_seeds() -> None:
     noisy = floor(decoding=0.0, seeds=0.05)
-    # Variance 2 * 0.05^2 / 3 whatever the vibes; two arms of three seeds have 4 degrees of freedom. The
-    # interval takes it for 1 + e^-1 / 2 of that: P(chi^2_4 > 2) - P(chi^2_2 > 2) = 2 e^-1 - e^-1.
-    taken = 1 + np.exp(-1) / 2
-    expected = (stdtrit(4, 0.975) * taken**0.5 + stdtrit(4, 0.8)) * (0.005 / 3) ** 0.5
-    assert smallest_detectable(noisy, seeds=3, vibes=50) == pytest.approx(expected)
-    assert smallest_detectable(noisy, seeds=3, vibes=5000) == pytest.approx(expected)
+    few, many = (smallest_detectable(noisy, seeds=3, vibes=vibes) for vibes in (50, 5000))
+    assert few == pytest.approx(many, rel=0.01)
 
 
 def test_comparing_more_configurations_takes_a_larger_difference() -> None:
-    one, many = (smallest_detectable(floor(decoding=0.1), seeds=1, vibes=50, num_compared=n) for n in (1, 10))
-    t_power = stdtrit(49, POWER)
-    assert many / one == pytest.approx((stdtrit(49, 0.9975) + t_power) / (stdtrit(49, 0.975) + t_power))
+    one, ten = (smallest_detectable(floor(decoding=0.1), seeds=1, vibes=50, num_compared=n) for n in (1, 10))
+    power = nct.sf(stdtrit(49, 0.9975), 49, ten / (0.02 / 50) ** 0.5)
+    assert power == pytest.approx(POWER, abs=0.005)
+    assert ten > one
 
 
 def test_configurations_share_what_their_seeds_tell() -> None:
-    # Two seeds of one configuration have one degree of freedom, of eight configurations eight.
     noisy = floor(decoding=0.0, seeds=0.05)
-    eight = smallest_detectable(noisy, seeds=2, vibes=50, num_compared=8, untrained=True)
-    taken = 1 + 0.4839414 * 7 / 8
-    expected = (stdtrit(8, 1 - 0.025 / 8) * taken**0.5 + stdtrit(8, POWER)) * (0.0025 / 2) ** 0.5
-    assert eight == pytest.approx(expected, rel=1e-6)
+    two, eight = (smallest_detectable(noisy, seeds=2, vibes=50, num_compared=n) for n in (2, 8))
+    # Eight tell the spread better than two, by more than correcting for eight costs.
+    assert eight < two
+
+
+def test_policies_that_take_differently_to_vibes_are_told_apart_later() -> None:
+    alike = smallest_detectable(floor(decoding=0.1), seeds=1, vibes=50)
+    found = smallest_detectable(floor(decoding=0.1), seeds=1, vibes=50, policies=0.1)
+    # Twice the variance.
+    assert found == pytest.approx(alike * 2**0.5, rel=0.01)
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_a_difference_of_that_size_is_found_four_times_in_five_over_seeds(seeds: int) -> None:
+    rng = np.random.default_rng(0)
+    shape = (1500, 4, seeds, 40)
+    noise = Spreads(0.1, 0.03)
+    size = smallest_detectable(noise, seeds=seeds, vibes=40, num_compared=4, policies=0.05)
+    scores = 0.1 * rng.standard_normal(shape) + 0.03 * rng.standard_normal((*shape[:3], 1))
+    scores += 0.05 * rng.standard_normal((*shape[:2], 1, 40))
+    scores[:, 0] += size
+    found = []
+    for arms in scores:
+        both, means = seed_noise(list(arms)), arms.mean(1)
+        found.append(is_ahead(means[0] - means[1], both[0].plus(both[1]), num_compared=4))
+    # 1,500 draws of probability 0.8 have a standard error of 0.01.
+    assert np.mean(found) == pytest.approx(POWER, abs=0.03)
 
 
 @pytest.mark.parametrize(("seeds", "vibes"), [(0, 5), (1, 1)])
@@ -129,20 +146,27 @@ def test_a_sweep_with_one_seed_tells_no_spread(new_sweep: NewSweep) -> None:
 
 
 def test_an_untrained_policy_has_no_training_seeds_and_one_evaluation() -> None:
-    # Variance 0.1^2 / 120 of three seeds on 40 vibes and 0.1^2 / 40 of the baseline; 0.05^2 / 3 of the seeds.
-    by_vibes, by_seeds = 0.01 / 120 + 0.01 / 40, 0.0025 / 3
-    t_vibes, t_seeds = (stdtrit(df, 0.975) + stdtrit(df, POWER) for df in (39, 2))
-    # The spread of the seeds' means has their decoding in it.
-    of_seeds = by_seeds + 0.01 / 120
-    critical = (t_vibes * by_vibes + t_seeds * of_seeds) / (by_vibes + of_seeds)
-    found = smallest_detectable(floor(decoding=0.1, seeds=0.05), seeds=3, vibes=40, untrained=True)
-    assert found == pytest.approx(critical * (by_vibes + by_seeds) ** 0.5)
+    rng = np.random.default_rng(3)
+    size = smallest_detectable(floor(decoding=0.1, seeds=0.05), seeds=3, vibes=40, untrained=True)
+    untrained = 0.1 * rng.standard_normal((2000, 1, 40))
+    trained = 0.1 * rng.standard_normal((2000, 3, 40)) + 0.05 * rng.standard_normal((2000, 3, 1)) + size
+    found = [mean_intervals([pair], confidence=CONFIDENCE)[0].low > 0 for pair in trained - untrained]
+    assert np.mean(found) == pytest.approx(POWER, abs=0.03)
     # With one seed and no noise of seeds the two sides are alike.
     one, other = (
         smallest_detectable(floor(decoding=0.1), seeds=1, vibes=40, untrained=untrained)
         for untrained in (True, False)
     )
     assert one == other
+
+
+def test_policies_spread_over_vibes_is_found_beside_decoding() -> None:
+    rng = np.random.default_rng(4)
+    own = 0.05 * rng.standard_normal((40, 1, 200))
+    arms = list(0.1 * rng.standard_normal((40, 2, 200)) + own + 0.3 * rng.standard_normal(200))
+    assert policy_spread(arms) == pytest.approx(0.05, abs=0.003)
+    assert policy_spread(arms[:1]) == 0
+    assert policy_spread([arm[:1] for arm in arms]) == 0
 
 
 def test_a_sweeps_own_seeds_tell_both_spreads() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis import compute_ranking, load_sweep, ranking_json
+from analysis.figures.weight_map import plot_weight_map
 from analysis.mixture import mean_components, weight_effects, weight_map
-from analysis.plots import plot_weight_map
 from analysis.ranking_csv import ranking_csv
 from common.reward_config import RewardWeights
 from tests.analysis.conftest import SweepWriter

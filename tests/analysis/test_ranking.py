@@ -232,6 +232,22 @@ def test_each_base_model_is_compared_with_its_own_untrained_policy(new_sweep: Ne
     assert baselines == ["untrained policy", "untrained policy (other)"]
 
 
+def test_a_trial_that_began_with_an_sft_policy_is_compared_with_it(new_sweep: NewSweep) -> None:
+    sweep = new_sweep()
+    sweep.trial("SFT policy", {0: [0.0, 0.2]}, kind="sft_policy")
+    sweep.trial("nearest vibe's config", {0: [0.1, 0.1]}, kind="retrieval")
+    sweep.trial("a", {1: [0.4, 0.2]})
+    ranking = ranked(sweep)
+    difference = given(ranking.configurations[0].difference)
+    assert difference.start == "sft_policy"
+    assert difference.total.mean == pytest.approx(0.1)
+    data = ranking_json(ranking)
+    assert data["summary"][1].startswith("Against the SFT policy, paired by vibe: +0.100")
+    assert {row["label"]: row["baseline"] for row in data["rows"]} == {
+        "a": None, "SFT policy": "sft_policy", "nearest vibe's config": "retrieval",
+    }  # fmt: skip
+
+
 def test_without_an_untrained_policy_there_is_no_difference(new_sweep: NewSweep) -> None:
     sweep = new_sweep()
     sweep.trial("a", {1: [0.4, 0.2]})

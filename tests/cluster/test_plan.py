@@ -8,6 +8,8 @@ import pytest
 
 from cluster.plan import baselines, check_sweep, num_trials, scorer_keys
 from common.errors import UserError
+from common.records import SFTRecord
+from common.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +34,32 @@ def test_every_sweep_has_its_untrained_policy_and_random_configs(make_sweep: Mak
     assert [(r.trial_id, r.kind, r.label, r.seed, r.config.seed) for r in records] == [
         ("baseline-untrained", "untrained_policy", "untrained policy", 4, 4),
         ("baseline-random", "random_configs", "random valid configs", 4, 4),
+    ]
+
+
+def test_rows_with_a_response_and_the_embedded_corpus_can_be_retrieved_from(
+    make_sweep: MakeSweep, tmp_path: Path
+) -> None:
+    with_responses = tmp_path / "with.jsonl"
+    with_responses.write_text('{"vibe_noisy": "rain"}\n{"vibe_noisy": "neon", "config_payload": "{}"}\n')
+    for train in (str(with_responses), "tiny"):
+        records = baselines(make_sweep(data={"train": train, "held_out": "tiny"}))
+        assert [(r.trial_id, r.kind, r.label, r.number) for r in records[2:]] == [
+            ("baseline-retrieval", "retrieval", "nearest vibe's config", -3)
+        ]
+
+
+def test_a_policy_that_sft_has_left_is_called_that(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    adapter = tmp_path / "sft"
+    SFTRecord(
+        config=TrainingConfig(), num_rows=1, num_validation_rows=0, packing=False, steps=1,
+        validation_losses={},
+    ).write(adapter)  # fmt: skip
+    sweep = make_sweep(base={}, space={"base_model": ["tiny", str(adapter)]})
+    assert [(r.trial_id, r.kind, r.label[:17]) for r in baselines(sweep)] == [
+        ("baseline-untrained-0", "untrained_policy", "untrained policy "),
+        ("baseline-untrained-1", "sft_policy", "SFT policy (base_"),
+        ("baseline-random", "random_configs", "random valid conf"),
     ]
 
 

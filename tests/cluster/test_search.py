@@ -60,12 +60,24 @@ def searcher(sweep: SweepFile, trials: Path, **options: Any) -> tuple[SweepSearc
 
 def suggested(search: SweepSearcher, tune_id: str) -> str:
     suggestion = search.suggest(tune_id)
+    if suggestion is None:
+        return "later"
     return suggestion if isinstance(suggestion, str) else str(suggestion["trial_id"])
 
 
 def finish(search: SweepSearcher, trials: Path, tune_id: str, trial_id: str, objective: float) -> None:
     ResultRecord(status="finished", objective=objective).write(trials / trial_id)
     search.on_trial_complete(tune_id, {})
+
+
+def test_no_more_trials_start_than_have_places(make_sweep: MakeSweep, tmp_path: Path) -> None:
+    search, _ = searcher(make_sweep(), tmp_path)
+    search.places = lambda: 2
+    assert [suggested(search, str(n)) for n in range(3)] == ["baseline-untrained", "baseline-random", "later"]
+    finish(search, tmp_path, "0", "baseline-untrained", 0.1)
+    assert [suggested(search, str(n)) for n in (2, 3)] == ["t000-s0", "later"]
+    search.places = lambda: None  # only an autoscaler knows
+    assert suggested(search, "3") == "t001-s0"
 
 
 def test_baselines_come_first_then_all_seeds_of_each_point(make_sweep: MakeSweep, tmp_path: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from peft import get_peft_model
+from peft import AutoPeftModelForCausalLM, get_peft_model
 
 from common.errors import UserError
-from common.training_config import LoRAConfig
+from common.training_config import BASE_MODELS, LoRAConfig, resolve_model
+from trainables.adapter_base import base_of_adapter
 from trainables.merging import merged_adapter
 from trainables.policy import eos_token_ids, load_policy, lora_config, save_adapter
 
@@ -57,16 +58,42 @@ def test_an_adapter_on_an_adapter_of_another_rank_loads_both(small_policy: str, 
     assert (logits(loaded) - logits(first)).abs().max() > 0.01
 
 
-def test_an_adapter_of_a_named_model_keeps_the_name(
+def test_plain_peft_loads_an_adapter_of_a_named_model_which_keeps_the_name(
     small_policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(
-        __import__("common.training_config").training_config.BASE_MODELS, "small", small_policy
-    )
+    monkeypatch.setitem(BASE_MODELS, "small", small_policy)
     model, _ = with_lora("small", r=2, seed=1)
     save_adapter(model, tmp_path, "small")
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["base_model_name_or_path"] == "small"
-    load_policy(str(tmp_path))
+    # The name, and not what it stands for here, finds the base on another machine.
+    assert base_of_adapter(tmp_path) == "small"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors", "base.json",
+    ]  # fmt: skip
+    plain = AutoPeftModelForCausalLM.from_pretrained(str(tmp_path))
+    torch.testing.assert_close(logits(plain), logits(model), atol=1e-5, rtol=0)
+
+
+def test_adapters_that_are_moved_together_find_each_other(small_policy: str, tmp_path: Path) -> None:
+    first, _ = with_lora(small_policy, r=8, seed=1)
+    save_adapter(first, tmp_path / "here" / "sft", small_policy)
+    second, _ = with_lora(str(tmp_path / "here" / "sft"), r=4, seed=2)
+    save_adapter(second, tmp_path / "here" / "grpo", str(tmp_path / "here" / "sft"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = load_policy(str(tmp_path / "there" / "grpo")).model
+    torch.testing.assert_close(logits(moved), logits(second), atol=1e-5, rtol=0)
+    # And where they are not, the adapter is named that lacks its base.
+    shutil.rmtree(tmp_path / "there" / "sft")
+    rule = r"^the adapter .*/there/grpo needs the base that it was trained on: model must be .*/here/sft'"
+    with pytest.raises(UserError, match=rule):
+        load_policy(str(tmp_path / "there" / "grpo"))
+
+
+def test_a_training_run_stands_for_its_adapter(small_policy: str, tmp_path: Path) -> None:
+    model, _ = with_lora(small_policy, r=8, seed=1)
+    save_adapter(model, tmp_path / "run" / "adapter", small_policy)
+    assert resolve_model(str(tmp_path / "run"), BASE_MODELS) == str(tmp_path / "run" / "adapter")
+    loaded = load_policy(str(tmp_path / "run")).model
+    torch.testing.assert_close(logits(loaded), logits(model), atol=1e-5, rtol=0)
 
 
 def test_folding_an_adapter_in_changes_rounding_and_leaves_no_trace(small_policy: str) -> None:

@@ -243,3 +243,23 @@ def test_a_folder_without_checksums_was_not_written_to_the_end(tmp_path: Path) -
     assert [reason for _, reason in start.passed_over] == [
         "it was not completely written (checksums.json is missing)"
     ]
+
+
+def test_a_checkpoint_from_outside_the_trials_folder_is_not_loaded(tmp_path: Path) -> None:
+    # Optimizer and random state are pickles, which are trusted only where the sweep itself wrote them.
+    trial, elsewhere = tmp_path / "trial", tmp_path / "elsewhere"
+    for folder in (trial / "checkpoints" / "checkpoint-2", elsewhere, trial / "checkpoints" / "checkpoint-6"):
+        folder.mkdir(parents=True)
+        (folder / "optimizer.pt").write_bytes(b"state")
+        mark_complete(folder)
+    (trial / "checkpoints" / "checkpoint-4").symlink_to(elsewhere)
+    linked = trial / "checkpoints" / "checkpoint-6" / "optimizer.pt"
+    linked.unlink()
+    linked.symlink_to(elsewhere / "optimizer.pt")
+
+    start = find_start(trial)
+    assert start.step == 2
+    assert [reason for _, reason in start.passed_over] == [
+        "checkpoint-6/optimizer.pt is a link to outside the trial's folder",
+        "checkpoint-4 is a link to outside the trial's folder",
+    ]

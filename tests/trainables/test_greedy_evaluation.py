@@ -46,7 +46,7 @@ def ranked_rows(spec: TrialSpec) -> pa.Table:
     """What a ranking reads of a trial's ledger."""
     files = LocalFileSystem()
     parts = [read_part(files, str(path)) for path in Path(spec.directory).glob("ledger/*.parquet")]
-    return read_rows(files, [part for part in parts if part], EVALUATION_COLUMNS, "held_out")
+    return read_rows([part for part in parts if part], EVALUATION_COLUMNS, "held_out")
 
 
 def test_greedy_rows_are_apart_and_change_neither_trial_nor_ranking(

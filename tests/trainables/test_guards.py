@@ -128,7 +128,7 @@ def test_a_reward_that_overflows_fails_the_trial(
 def test_an_objective_that_is_not_finite_fails_the_trial(
     make_spec: Callable[..., TrialSpec], stub_scorer: Scorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainables.evaluation.objective_value", lambda *_: math.nan)
+    monkeypatch.setattr("trainables.digest.objective_value", lambda *_: math.nan)
     reason = failure(make_spec(), stub_scorer, stub_scorer)
     assert reason == "step 0: the held-out objective is nan; a component is not finite"
 

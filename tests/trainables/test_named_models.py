@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,11 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+import common.hub
 from common.errors import UserError
+from common.hub import Hub
 from common.training_config import BASE_MODELS
+from trainables.adapter_base import base_of_adapter
 from trainables.policy import load_policy
 from trainables.sft import run_sft
 
@@ -86,15 +90,43 @@ def test_a_short_name_is_the_model_that_it_stands_for(
 def test_an_adapter_whose_base_is_gone_is_refused(
     hub: Callable[[str, str], None], small_policy: str, adapter: str
 ) -> None:
+    (Path(adapter) / "base.json").unlink()  # as one is that others have made
     file = Path(adapter) / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": "/no/such/base"}))
-    with pytest.raises(UserError, match=r"model must be one of .*existing folder, got '/no/such/base'"):
+    rule = rf"^the adapter {adapter} needs the base .* model must be one of .*folder, got '/no/such/base'"
+    with pytest.raises(UserError, match=rule):
         load_policy(adapter)
 
 
-def test_a_hub_id_that_is_not_there_is_refused(hub: Callable[[str, str], None]) -> None:
-    with pytest.raises(UserError, match=r"model must be a causal language model .* got 'some-lab/none'"):
-        load_policy("some-lab/none")
+def test_a_hub_id_that_is_not_there_is_refused(
+    hub: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BASE_MODELS, "mine", "some-lab/none")
+    rule = (
+        r"^model must be on this machine where the model hub is not reached, got 'mine' "
+        r"\(some-lab/none\), which is not in .*/hub \(HF_HUB_OFFLINE is set\); run "
+        r"`hf download some-lab/none` where there is a network"
+    )
+    with pytest.raises(UserError, match=rule):
+        load_policy("mine")
+
+
+def test_a_hub_that_is_not_reached_is_asked_once(
+    hub: Callable[[str, str], None], small_policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def unreached() -> Hub:
+        asked.append(True)
+        return Hub("https://hub.example", problem="Name or service not known")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(common.hub, "_hub", cache(unreached))
+    with pytest.raises(UserError, match=r"hub.example is not reached: Name or service not known\); run `hf"):
+        load_policy("some-lab/policy")
+    hub("some-lab/policy", small_policy)
+    assert torch.equal(logits("some-lab/policy"), logits(small_policy))
+    assert asked == [True]
 
 
 @pytest.fixture
@@ -114,6 +146,7 @@ def test_sft_takes_each_of_them(
     name = names[kind]
     config = make_config(base_model=name, max_steps=1, optimizer__warmup_ratio=0.0)
     trained = run_sft(config, str(tmp_path / "pairs.jsonl"), str(tmp_path / "again"), quiet)
+    assert base_of_adapter(trained) == name
     stored = json.loads((trained / "adapter_config.json").read_text())
-    assert stored["base_model_name_or_path"] == name
+    assert stored["base_model_name_or_path"] == BASE_MODELS.get(name, name)
     assert not torch.equal(logits(str(trained)), logits(name))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 import trl
+from safetensors.torch import load_file
 
 from common.errors import TrialError, UserError
 from common.records import SFTRecord
@@ -181,6 +182,49 @@ def test_the_validation_loss_is_that_of_rows_which_are_not_learned(
         assert record.validation_losses[step] == pytest.approx(found, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("stopped_at", "goes_on_from"),
+    [
+        (1, 0),  # before the first checkpoint
+        (5, 4),
+        (6, 6),  # after the last checkpoint, when nothing is left to train
+    ],
+)
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
+    make_config: Callable[..., TrainingConfig],
+    pairs: str,
+    monkeypatch: pytest.MonkeyPatch,
+    stopped_at: int,
+    goes_on_from: int,
+) -> None:
+    config = make_config(max_steps=6, lora__dropout=0.1, logging__eval_steps=3)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == stopped_at < 6:
+            raise KeyboardInterrupt
+
+    def stop_writing(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def train(folder: str, report: Callable[[Progress], None]) -> Path:
+        return run_sft(config, pairs, f"{pairs}.{folder}", report, validation_share=0.25)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SFTRecord, "write", stop_writing)
+        with pytest.raises(KeyboardInterrupt):
+            train("stopped", stop)
+    seen: list[Progress] = []
+    stopped, whole = train("stopped", seen.append), train("whole", quiet)
+    assert [p.step for p in seen if p.loss is not None] == [*range(goes_on_from + 1, 7)]
+    ours, theirs = (load_file(folder / "adapter_model.safetensors") for folder in (stopped, whole))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(weights, theirs[name]) for name, weights in ours.items())
+    assert SFTRecord.read(stopped) == SFTRecord.read(whole)
+    assert list(SFTRecord.read(stopped).validation_losses) == [0, 3, 6]
+    # With the adapter there, they are of no use.
+    assert not (stopped / "checkpoints").exists()
+
+
 def test_without_a_share_every_row_is_learned_and_nothing_validated(
     make_config: Callable[..., TrainingConfig], pairs: str, tmp_path: Path
 ) -> None:
@@ -213,7 +257,7 @@ def test_force_augmentation_corrupts_a_row_of_both_splits(
         assert sum(pair.prompt not in clean for pair in split) == 1
 
 
-@pytest.mark.parametrize("survived", range(4))
+@pytest.mark.parametrize("survived", range(3))
 def test_an_adapter_that_was_cut_off_does_not_load(
     make_config: Callable[..., TrainingConfig],
     pairs: str,
@@ -233,12 +277,13 @@ def test_an_adapter_that_was_cut_off_does_not_load(
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", killed)
-        if survived < 3:  # README.md, the weights, and the configuration, which comes last
+        config = make_config(max_steps=1, logging__save_strategy="no")
+        if survived < 2:  # the weights, and the configuration, which comes last
             with pytest.raises(KeyboardInterrupt):
-                run_sft(make_config(max_steps=1), pairs, str(output), quiet)
+                run_sft(config, pairs, str(output), quiet)
         else:
-            run_sft(make_config(max_steps=1), pairs, str(output), quiet)
-    if survived < 3:
+            run_sft(config, pairs, str(output), quiet)
+    if survived < 2:
         with pytest.raises(UserError, match=r"model must be a folder with config.json or adapter"):
             load_policy(str(output))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +15,10 @@ from trainables.trial import run_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from common.training_config import TrainingConfig
     from rewards.scorer import Scorer
-    from trainables.spec import TrialSpec
+    from trainables.spec import Progress, TrialSpec
 
 
 def events_of(folder: str) -> EventAccumulator:
@@ -77,3 +77,22 @@ def test_the_hparams_row_has_every_constant_from_the_start(
     with curves:
         pass
     assert metadata.SESSION_END_INFO_TAG in hparams_of(events_of(str(tmp_path)))
+
+
+def test_an_attempt_that_left_no_checkpoint_leaves_no_events_either(
+    make_spec: Callable[..., TrialSpec], stub_scorer: Scorer
+) -> None:
+    spec = make_spec(max_steps=2, logging__save_steps=2)
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(spec, stub_scorer, stub_scorer, stop)
+    assert [e.step for e in events_of(spec.tensorboard).Scalars("held_out/objective")] == [0]
+    run_trial(spec, stub_scorer, stub_scorer, lambda progress: None)
+    # TensorBoard would show the first evaluation, and the first step, of both.
+    assert [e.step for e in events_of(spec.tensorboard).Scalars("held_out/objective")] == [0, 2]
+    assert [e.step for e in events_of(spec.tensorboard).Scalars("train/reward")] == [1, 2]
+    assert len(list(Path(spec.tensorboard).glob("events.*"))) == 1

@@ -64,8 +64,15 @@ def test_a_sweep_ends_with_its_table_and_its_paths(stored: tuple[Path, str]) -> 
     assert {path.parent.name for path in directory.glob("trials/*/result.json")} == TRIALS | {
         "baseline-untrained",
         "baseline-random",
+        "baseline-retrieval",
     }
-    for words in ("untrained policy", "random valid configs", "beta=0.04", f"rank {directory}"):
+    for words in (
+        "untrained policy",
+        "random valid configs",
+        "nearest vibe's config",
+        "beta=0.04",
+        f"rank {directory}",
+    ):
         assert words in printed
     for trial in TRIALS:
         assert (directory / "trials" / trial / "adapter" / "adapter_model.safetensors").is_file()
@@ -75,7 +82,7 @@ def test_the_ranking_as_json_has_the_keys_that_scripts_rely_on(stored: tuple[Pat
     answer = json.loads(vibesweep("rank", str(stored[0]), "--json"))
     assert answer["objective"] == "held_out_objective"
     rows: list[dict[str, Any]] = answer["rows"]
-    assert [row["rank"] for row in rows] == [1, 2, 3, 4]
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
     assert [row["mean"] for row in rows] == sorted((row["mean"] for row in rows), reverse=True)
     for row in rows:
         assert row["low"] <= row["mean"] <= row["high"]
@@ -84,13 +91,14 @@ def test_the_ranking_as_json_has_the_keys_that_scripts_rely_on(stored: tuple[Pat
     assert {row["label"] for row in rows if row["kind"] == "baseline"} == {
         "untrained policy",
         "random valid configs",
+        "nearest vibe's config",
     }
 
 
 def test_the_ledger_has_every_completion_once_with_its_components(stored: tuple[Path, str]) -> None:
     rows = ledger(stored[0])
     # Trained: 4 trials x (2 steps x 8 rollouts + 8 vibes at steps 0 and 2); baselines: 8 vibes each.
-    assert rows.num_rows == 4 * (16 + 16) + 2 * 8
+    assert rows.num_rows == 4 * (16 + 16) + 3 * 8
     assert rows.group_by(list(KEY)).aggregate([]).num_rows == rows.num_rows
     assert rows["unscored_reason"].null_count == rows.num_rows
     renderable = rows.filter(pc.field("renderable"))
@@ -125,7 +133,7 @@ def test_a_killed_sweep_goes_on_and_ends_like_an_undisturbed_one(
         time.sleep(0.2)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
-    assert len(list(directory.glob("trials/*/result.json"))) < len(TRIALS) + 2
+    assert len(list(directory.glob("trials/*/result.json"))) < len(TRIALS) + 3
     printed = vibesweep("sweep", "resume", str(directory))
     assert "untrained policy" in printed
     assert ledger(directory).equals(ledger(stored[0]))

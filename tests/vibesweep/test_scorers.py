@@ -44,8 +44,8 @@ def test_more_scorers_than_the_machine_has_room_for_are_refused(tmp_path: Path) 
         [sys.executable, "-m", "vibesweep", *words], capture_output=True, text=True, check=False, timeout=120
     )
     assert ended.returncode == 2
-    assert "--scorers must fit on this machine" in ended.stderr
-    assert "got 999 of 1 CPU" in ended.stderr
+    assert "999 scorers must fit at once with 999 CPUs, got " in ended.stderr
+    assert "take fewer --scorers" in ended.stderr
 
 
 def test_scorers_are_for_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,7 @@ def test_json_has_the_keys_that_scripts_rely_on(file: Path, capsys: pytest.Captu
         "excluded", "invalid", "warnings", "cost", "smallest_detectable", "budget",
     ]  # fmt: skip
     # 4 x 4, 4 x 16, 8 x 4 and the last 4 again; 8 + 16 = 24 is left out
-    assert (plan["num_points"], plan["num_trials"], plan["num_baselines"]) == (3, 6, 2)
+    assert (plan["num_points"], plan["num_trials"], plan["num_baselines"]) == (3, 6, 3)
     first = plan["trials"][0]
     assert first["params"] == {"lora.r": 4, "batch.batch_size": 4, "grpo.num_generations": 8}
     assert list(first) == [
@@ -106,7 +106,7 @@ def test_the_table_names_what_runs_what_does_not_and_the_command_for_the_cost(
 ) -> None:
     assert run(["sweep", "plan", str(file)]) == 0
     shown = capsys.readouterr().out
-    assert "small: grid, 3 points x 2 seeds = 6 trials, and 2 baselines" in shown
+    assert "small: grid, 3 points x 2 seeds = 6 trials, and 3 baselines" in shown
     for words in ("equal", "runs as point 0", "left out", "must hold", "warnings", "off-policy depth"):
         assert words in shown
     assert f"`vibesweep sweep plan {file} --calibrate` finds it out" in shown
@@ -143,10 +143,10 @@ def test_a_calibrated_sweep_has_a_cost_and_a_best_split(
         "steps": 3,
         "evaluations": 2,
     }
-    # Scorer seconds: 4 trials of 3 x 4 + 2 x 8 = 28, 2 of 3 x 16 + 16 = 64, baselines 8 each: 256 s for one
+    # Scorer seconds: 4 trials of 3 x 4 + 2 x 8 = 28, 2 of 3 x 16 + 16 = 64, baselines 8 each: 264 s for one
     # scorer, which 4 trials at once keep busy; it loads 1 s before.
-    assert (cost["split"]["scorers"], cost["split"]["wall_s"], cost["split"]["bound"]) == (1, 257, "scorers")
-    assert cost["hours"] == 257 / 3600
+    assert (cost["split"]["scorers"], cost["split"]["wall_s"], cost["split"]["bound"]) == (1, 265, "scorers")
+    assert cost["hours"] == 265 / 3600
     assert cost["gpu_hours"] == 0
     assert [one["scorers"] for one in cost["splits"]] == [1, 2, 3, 4]
     assert cost["best"]["wall_s"] == min(one["wall_s"] for one in cost["splits"])
@@ -154,7 +154,7 @@ def test_a_calibrated_sweep_has_a_cost_and_a_best_split(
     shown = capsys.readouterr().out
     assert "a step       12.00 s: generation 4.00, scoring 4.00, learning 4.00" in shown
     assert (
-        "cost         4.3 min, 0.00 GPU-hours: 4 trials at once, 1 scorer; the scorers take longest" in shown
+        "cost         4.4 min, 0.00 GPU-hours: 4 trials at once, 1 scorer; the scorers take longest" in shown
     )
     assert "best split" in shown
 
@@ -168,7 +168,7 @@ def test_a_sweep_over_its_budget_is_refused_in_one_line(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file.write_text(f"{SMALL}budget: {{trials: 5}}\n")
-    assert run(["sweep", "run", str(file), "--storage", str(tmp_path / "runs")]) == 2
+    assert run(["sweep", "run", str(file), "--storage", str(tmp_path / "runs")]) == 3
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
@@ -193,7 +193,7 @@ def test_hours_are_refused_once_they_are_known(
     )
     assert ran == "vibesweep: reached"
     calibrate(file)
-    assert run(["sweep", "run", str(file)]) == 2
+    assert run(["sweep", "run", str(file)]) == 3
     assert "budget.hours: the sweep must keep its budget of 0.01" in capsys.readouterr().err
     assert run(["sweep", "run", str(file), "--force"]) == 2
     assert capsys.readouterr().err == "vibesweep: reached\n"
@@ -234,7 +234,7 @@ def test_on_a_cluster_this_machines_cost_refuses_nothing(
     assert run(["sweep", "run", str(file)]) == 2
     assert capsys.readouterr().err == "vibesweep: reached\n"
     file.write_text(f"{SMALL}budget: {{hours: 0.01, trials: 5}}\n")
-    assert run(["sweep", "run", str(file)]) == 2
+    assert run(["sweep", "run", str(file)]) == 3
     assert "budget.trials: the sweep must keep its budget of 5" in capsys.readouterr().err
 
 

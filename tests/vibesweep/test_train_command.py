@@ -10,6 +10,7 @@ import pytest
 
 from common.records import ResultRecord, SFTRecord, TimeRecord
 from common.training_config import PROJECT_ROOT
+from tests.vibesweep.refusals import refused
 from vibesweep.cli import run
 
 if TYPE_CHECKING:
@@ -75,3 +76,56 @@ def test_a_run_that_was_out_of_time_goes_on_with_the_same_command(
     assert ended is not None
     assert ended.status == "finished"
     assert TimeRecord.read(output).seconds < 3600
+
+
+@pytest.mark.parametrize("command", ["sft", "grpo"])
+def test_the_same_command_shows_what_it_has_made(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run(["train", command, *files]) == 0
+    first = capsys.readouterr().out
+    assert run(["train", command, *files]) == 0
+    again = capsys.readouterr()
+    assert again.out == first
+    assert again.err == f"{tmp_path / 'out'} holds this run, finished; nothing was left to train\n"
+    # Replaced, it is trained.
+    assert run(["train", command, *files, "--overwrite"]) == 0
+    assert "step 1/1" in capsys.readouterr().err
+
+
+def test_another_command_is_refused_with_what_differs(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grpo = ["train", "grpo", *files]
+    assert run([*grpo, "--eval-vibes", "2"]) == 0
+    vibes = tmp_path / "vibes.jsonl"
+    vibes.write_text('{"vibe_noisy": "slow rain"}\n{"vibe_noisy": "fast rain"}\n')
+    rule = f"--output must be empty or hold this same run, got {str(tmp_path / 'out')!r}, which has "
+    cure = "; name another folder or add --overwrite"
+    embedded = PROJECT_ROOT / "tiny/data/vibes_held_out.jsonl"
+    for words, differing in {
+        ("--eval-vibes", "3"): "--eval-vibes 2, not 3",
+        ("--eval-vibes", "2", "--beta", "0.5"): "grpo.beta 0.04, not 0.5",
+        (
+            "--eval-data",
+            str(vibes),
+        ): f"other vibes in --eval-data, {embedded}",
+    }.items():
+        assert refused([*grpo, *words], capsys) == [f"{rule}{differing}{cure}"]
+    assert refused(["train", "sft", *files], capsys) == [f"{rule}`train grpo`, not `train sft`{cure}"]
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(rows.read_text() + rows.read_text().splitlines()[0] + "\n")
+    [line] = refused([*grpo, "--eval-vibes", "2"], capsys)
+    assert line == f"{rule}other rows in --data, {rows}{cure}"
+
+
+def test_each_line_of_progress_says_what_is_new(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "grpo", *files, "--max-steps", "2"]) == 0
+    seconds = re.compile(r"  \d+ s$", re.MULTILINE)
+    number = re.compile(r"-?\d\.\d{3}")
+    assert number.sub("x", seconds.sub("", capsys.readouterr().err)).splitlines() == [
+        "step 0/2  held-out objective x",
+        "step 1/2  reward x",
+        "step 2/2  reward x",
+        "step 2/2  held-out objective x",
+    ]

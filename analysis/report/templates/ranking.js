@@ -12,10 +12,11 @@ function form(matrix, weights) {
 function estimate(moments, weights) {
   const mean = moments.mean.reduce((sum, value, i) => sum + value * weights[i], 0);
   const vibes = form(moments.vibes, weights);
-  const seeds = Math.max(form(moments.own_seeds, weights), form(moments.pooled_seeds, weights));
+  const spread = Math.max(form(moments.own_seeds, weights), form(moments.pooled_seeds, weights));
+  const seeds = Math.max(0, spread - form(moments.rest, weights));
   if (vibes + seeds === 0) return { mean, half: 0 };
   const critical = (moments.t_vibes * vibes + moments.t_seeds * seeds) / (vibes + seeds);
-  return { mean, half: critical * Math.sqrt(vibes + Math.max(0, seeds - form(moments.rest, weights))) };
+  return { mean, half: critical * Math.sqrt(vibes + seeds) };
 }
 
 function rankRows(rows, weights, decimals) {

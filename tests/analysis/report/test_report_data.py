@@ -45,9 +45,9 @@ def mean_and_half(moments: Moments, weights: tuple[float, ...]) -> tuple[float, 
         float(w @ np.array(getattr(moments, name)) @ w)
         for name in ("vibes", "own_seeds", "pooled_seeds", "rest")
     )
-    seeds = max(own, pooled)
+    seeds = max(0.0, max(own, pooled) - rest)
     critical = (moments.t_vibes * vibes + moments.t_seeds * seeds) / max(vibes + seeds, 1e-300)
-    return float(w @ np.array(moments.mean)), critical * (vibes + max(0.0, seeds - rest)) ** 0.5
+    return float(w @ np.array(moments.mean)), critical * (vibes + seeds) ** 0.5
 
 
 @pytest.mark.parametrize("weights", MIXTURES)
@@ -150,8 +150,8 @@ def test_a_weight_that_taught_nothing_is_told(new_sweep: NewSweep) -> None:
     write_part(folder / "ledger" / "train-000004.parquet", rollouts)
     told = inert_weights(load_sweep(sweep.directory))
     assert [sentence.split(":")[0] for sentence in told] == [
-        "The format weight was inert in 1 of 1 trials",
-        "The schema weight was inert in 1 of 1 trials",
+        "The format weight was inert in 1 of 1 configurations",
+        "The schema weight was inert in 1 of 1 configurations",
     ]
     data, _ = data_of(sweep)
     assert set(told) < set(data.warnings)

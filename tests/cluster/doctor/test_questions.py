@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from cluster.doctor.models import Hub, ask_hub
+from cluster.doctor import ports
 from cluster.doctor.ports import look_at_port
 from cluster.doctor.ray_cluster import Cluster, ask_cluster
+from common.hub import Hub, ask_hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +23,13 @@ NODES: Final = [{"raylet": {"state": state}} for state in ("ALIVE", "DEAD", "ALI
 
 
 class Dashboard(BaseHTTPRequestHandler):
-    """Answers like Ray's, and wants a token."""
+    """Answers like Ray's, and wants a token unless it is open."""
 
     TOKEN: Final = "0" * 64
+    is_open = False
 
     def do_GET(self) -> None:
-        if self.headers["Authorization"] != f"Bearer {self.TOKEN}":
+        if not self.is_open and self.headers["Authorization"] != f"Bearer {self.TOKEN}":
             self.send_error(401, "Unauthorized")
             return
         found = {
@@ -69,6 +71,27 @@ def test_a_cluster_says_its_version_and_how_many_nodes_are_alive(port: int, tmp_
     (tmp_path / "token").write_text(f"{Dashboard.TOKEN}\n")
     by_file = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
     assert ask_cluster(address, by_file) == Cluster(address, "2.60.0", 2)
+
+
+def test_a_cluster_that_answers_without_a_token_is_open(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Dashboard, "is_open", True)
+    address = f"http://127.0.0.1:{port}"
+    for environment in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": Dashboard.TOKEN}):
+        assert ask_cluster(address, environment).is_open
+
+
+def test_a_dashboard_that_other_machines_reach_without_a_token_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 127.0.0.2 is the outside here: no test can count on a network.
+    monkeypatch.setattr(ports, "_own_address", lambda: "127.0.0.2")
+    with ThreadingHTTPServer(("0.0.0.0", 0), Dashboard) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        assert look_at_port(port) == "ray"
+        monkeypatch.setattr(Dashboard, "is_open", True)
+        assert look_at_port(port) == "open"
+        server.shutdown()
 
 
 @pytest.mark.parametrize(

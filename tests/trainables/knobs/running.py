@@ -157,14 +157,13 @@ def asked_of_tune(bench: Bench, config: TrainingConfig) -> tuple[dict[str, float
             "name": "knobs",
             "base": {"base_model": "tiny"} | infra,
             "data": {"train": rows, "held_out": rows},
-            # As many as fit is asked of a cluster, which does not run here.
-            "resources": {"max_concurrent_trials": 1},
         }
     )
     task = SweepTask("knobs", str(bench.folder), rows, rows, sweep.objective, None, TrialCode())
     asked: list[dict[str, Any]] = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(tune, "Tuner", lambda trainable, **how: asked.append({"trainable": trainable} | how))
+        patched.setattr(sweeps, "living_nodes", tuple)  # no Ray runs here
         searcher: Any = None  # Tune is not made, so nobody asks it
         sweeps._tuner(sweep, task, searcher, Budget(sweep, bench.folder), SweepDisplay("knobs", 1))
     (bundle,) = asked[0]["trainable"]._resources.bundles
@@ -274,6 +273,7 @@ KNOBS = {
     ),
     "infra.gpus_per_trial": Knob(bundle, [(0.0, {"CPU": 1.0}), (0.5, {"CPU": 1.0, "GPU": 0.5})]),
     "infra.cpus_per_trial": Knob(threads, [(1.0, 1), (1.5, 2)]),
+    "infra.memory_gb_per_trial": Knob(bundle, [(0.0, {"CPU": 1.0}), (2.0, {"CPU": 1.0, "memory": 2**31})]),
     # Workers have places of their own, and Tune's process waits for them on the head node.
     "infra.num_workers": Knob(bundle, [(1, {"CPU": 1.0}), (2, {"node:__internal_head__": 0.001})]),
     "infra.timeout_hours": Knob(
