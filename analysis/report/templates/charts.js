@@ -32,7 +32,7 @@ function startCharts(figures) {
       const { height, ...drawn } = { ...structuredClone(layout), template, autosize: true };
       if (height) place.style.height = `${height}px`;
       // A triangle's labels take no room by themselves: the legend would lie on them.
-      if (data.some((trace) => trace.type === "scatterternary")) drawn.margin = { l: 40, r: 40, t: 40, b: 100 };
+      if (data.some((trace) => trace.type === "scatterternary")) drawn.margin = { l: 60, r: 60, t: 40, b: 100 };
       Plotly.react(place, structuredClone(data), drawn, {
         displayModeBar: false,
         responsive: true,

@@ -120,6 +120,7 @@ def reader(sweep: Sweep, heard_sweep: SweepWriter, window: Any) -> Reader:
 def nothing_is_asked_for_and_nothing_complained_of(reader: Reader) -> Iterator[None]:
     """Whatever a test does on the page."""
     yield
+    reader.run("localStorage.clear()")
     assert reader.complaints() == []
     requests = reader.requests()
     assert reader.address in requests
