@@ -44,7 +44,7 @@ MIN_CONFIGURATIONS_PED: Final = 12
 """For PED-ANOVA, whose authors advise at least five configurations among the best."""
 _TOP: Final = 5
 _TREES: Final = 32
-_DRAWS: Final = 24
+_DRAWS: Final = 20
 """Of redrawn outcomes, and of shuffled ones."""
 
 
@@ -57,7 +57,7 @@ class Share(NamedTuple):
     high: float
     """97.5 % quantile."""
     by_chance: float
-    """95 % quantile over shuffled outcomes: what a setting without any effect reaches one time in twenty."""
+    """95 % quantile over shuffled outcomes: what is reached without any effect one time in twenty."""
 
     @property
     def is_told(self) -> bool:
@@ -118,18 +118,25 @@ def compute_importances(outcomes: Outcomes) -> Importances:
     return Importances(tuple(found), count, noise)
 
 
-def share_of(outcomes: Outcomes, evaluate: Callable[[Scores], Scores]) -> list[Share]:
+def share_of(
+    outcomes: Outcomes, evaluate: Callable[[Scores], Scores], parts: tuple[Scores, Scores] | None = None
+) -> list[Share]:
     """Shares with their uncertainty.
 
     Args:
         outcomes: the configurations.
         evaluate: [K] outcomes to [N] shares.
+        parts: [K] what of the outcomes stays where it is, and [K] what is shuffled: chance is what they give
+            together. All is shuffled where not given.
     """
+    kept, left = parts or (np.zeros(len(outcomes.labels)), outcomes.means)
     rng = np.random.default_rng(0)
     redrawn = np.stack([evaluate(means) for means in outcomes.redrawn(rng, _DRAWS)])
-    shuffled = np.stack([evaluate(rng.permutation(outcomes.means)) for _ in range(_DRAWS)])
+    shuffled = np.stack([evaluate(kept + rng.permutation(left)) for _ in range(_DRAWS)])
     low, high = np.quantile(redrawn, [0.025, 0.975], axis=0)
-    columns = (evaluate(outcomes.means), low, high, np.quantile(shuffled, 0.95, axis=0))
+    found = evaluate(outcomes.means)
+    # Outcomes that are drawn again are noisier, and small shares larger in them.
+    columns = (found, np.minimum(low, found), np.maximum(high, found), np.quantile(shuffled, 0.95, axis=0))
     return [Share(*map(float, values)) for values in zip(*columns, strict=True)]
 
 
