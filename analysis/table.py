@@ -71,10 +71,11 @@ def _legend(ranking: Ranking) -> str:
     at_once = f"; all {ranking.num_compared} hold at once" if ranking.num_compared > 1 else ""
     marked = " !: infeasible, its score is not to be trusted." if _any_infeasible(ranking) else ""
     return (
-        f"±: half of a 95 % interval. vs untrained: paired by vibe{at_once}. best: probability of being the "
-        "best configuration. valid: share of whole contract-valid payloads. audio: mean audio score of the "
-        "completions that can be rendered; "
-        f"in the objective the others count as {ranking.objective.audio_floor:g}.{marked}"
+        "objective: mean over held-out vibes and training seeds. ±: half of its 95 % interval. vs untrained: "
+        f"difference to the policy before training, paired by vibe{at_once}. best: probability of being the "
+        "best configuration. ≈: cannot be told from the best. valid: share of the completions that keep the "
+        "whole contract. audio: mean CLAP score of the completions that can be rendered; in the objective "
+        f"the others count as {ranking.objective.audio_floor:g}. seeds: finished training seeds.{marked}"
     )
 
 
