@@ -100,8 +100,8 @@ def test_the_summary_says_what_could_be_found_and_what_is_below_it(new_sweep: Ne
         "A true difference of 0.021 between two configurations is found 4 times in 5, a smaller one less "
         "often (1 seed, 20 vibes, the best of 2; noise from the kept noise floor); training seeds were not "
         "measured, and make that size larger. The lead over the runner-up is 0.010, smaller than that: a "
-        "true one so small is missed more than 1 time in 5. Against the untrained policy that size is 0.021; the "
-        "best one's gain is not smaller than that."
+        "true one so small is missed more than 1 time in 5. Against the untrained policy that size is "
+        "0.021; the best one's gain is not smaller than that."
     ) in shown
 
 
