@@ -89,8 +89,7 @@ def _ranking(directories: Sequence[Path | str], weights: RewardWeights | None) -
 
     Without them the outcome of hours stands all the same, so a broken file is only told.
     """
-    from analysis import compute_ranking  # noqa: PLC0415
-    from analysis.pooled import load_sweeps  # noqa: PLC0415
+    from analysis import compute_ranking, load_sweeps  # noqa: PLC0415
     from common.noise_floor import noise_floors_file, read_noise_floors  # noqa: PLC0415
 
     sweep, floors = load_sweeps(directories), None

@@ -112,6 +112,18 @@ def test_the_same_configuration_is_compared_across_sweeps(tmp_path: Path) -> Non
     assert "Nothing else differs" in text
 
 
+def test_a_configuration_that_cheats_is_not_the_best_of_its_sweep(tmp_path: Path) -> None:
+    one, two = written(tmp_path / "one"), written(tmp_path / "two")
+    noise = {"flatness": 1.0, "level_db": -90.0, "clipped": 0.0, "similarity": 0.5, "mismatched": 0.5}
+    cheat = SweepWriter(two)
+    cheat.trial("cheat", {4: [0.9] * 15}, params={"lora.r": 64}, heard=lambda vibe: noise)
+    [found] = compare_sweeps([load_sweep(one), load_sweep(two)])
+    assert found.num_infeasible == (0, 1)
+    assert found.best is not None
+    assert found.best.second == "lora.r=8"
+    assert "the sentinels mark, 1 in all" in "\n".join(comparison_text(found))
+
+
 def test_a_repeated_sweep_is_identical(tmp_path: Path) -> None:
     [found] = compare_sweeps([load_sweep(written(tmp_path / name)) for name in ("one", "two")])
     assert [pair.is_identical for pair in found.same] == [True]
