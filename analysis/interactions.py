@@ -1,6 +1,6 @@
 """Which settings matter together: what two of them explain beyond what each explains by itself.
 
-A forest is fitted to the objective, as fANOVA does. With F_i and F_ij its means over the configurations with
+A forest of random splits is fitted to the objective. With F_i and F_ij its means over the configurations with
 setting i, or i and j, held at a value (partial dependences), the share of the pair is
 
     Var(F_ij - F_i - F_j) / Var(F)
