@@ -13,6 +13,7 @@ from analysis.evaluations import EVALUATION_COLUMNS, held_out_evaluations, objec
 from analysis.intervals import CONFIDENCE, Interval, mean_interval, seed_noise
 from analysis.pooled import named_trials, sweep_names
 from analysis.protocol import other_differences, protocol_differences
+from analysis.ranking import compute_ranking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,10 +54,13 @@ class Comparison:
     """Configurations that finished in both, in the order of the first sweep's ranking."""
     num_only: tuple[int, int]
     """Ranked configurations that only one of them has."""
+    num_infeasible: tuple[int, int]
+    """Configurations of each that its sentinels mark, which are not its best."""
     best: PairedConfiguration | None
-    """The configuration with the highest mean of each; None where one has none, or they share no vibes."""
+    """The feasible configuration with the highest mean of each; None where one has none, or they share no
+    vibe."""
     probability: tuple[float, float] | None
-    """That the best of all configurations is in the first sweep, or in the second; None as above."""
+    """That the best of all feasible configurations is in the first sweep, or in the second; None as above."""
     differences: tuple[SweepDifference, ...]
     """Settings, data and versions in which they differ."""
 
@@ -64,7 +68,7 @@ class Comparison:
 def compare_sweeps(sweeps: Sequence[Sweep]) -> list[Comparison]:
     """Compare every other sweep with the first, under the first one's weights.
 
-    Infeasible configurations are not told from others here: `vibesweep rank` of each sweep does.
+    A configuration that breaks a rule of its sweep's sentinels is not the best of it, unless all of them do.
 
     Args:
         sweeps: at least two.
@@ -83,7 +87,7 @@ def _compared(one: Sweep, other: Sweep, names: tuple[str, str]) -> Comparison:
     differences = tuple(other_differences(one, other))
     problems = tuple(protocol_differences(one, other, names=names, shared_vibes_suffice=True))
     if problems:
-        return Comparison(names, problems, (), (0, 0), None, None, differences)
+        return Comparison(names, problems, (), (0, 0), (0, 0), None, None, differences)
     trials = [*named_trials(one, names[0]), *named_trials(other, names[1])]
     both = replace(one, trials=tuple(trials))
     arms, _ = sort_into_arms(trials, held_out_evaluations(both.last_evaluations(EVALUATION_COLUMNS)))
@@ -121,17 +125,26 @@ def _compared(one: Sweep, other: Sweep, names: tuple[str, str]) -> Comparison:
     matches = [(arm, by_hash[arm.record.config_hash]) for arm in sides[0]
                if not arm.changes and arm.record.config_hash in by_hash]  # fmt: skip
     same = [pair for match in matches if (pair := paired(*match))]
-    best = paired(sides[0][0], sides[1][0]) if all(sides) else None
-    promised = prospects([*sides[0], *sides[1]], one.objective) if best else {}
+    infeasible = [
+        {row.config_hash for row in compute_ranking(sweep).configurations if row.infeasible}
+        for sweep in (one, other)
+    ]
+    feasible = [
+        [arm for arm in side if arm.record.config_hash not in marked] or side
+        for side, marked in zip(sides, infeasible, strict=True)
+    ]
+    best = paired(feasible[0][0], feasible[1][0]) if all(sides) else None
+    promised = prospects([*feasible[0], *feasible[1]], one.objective) if best else {}
     return Comparison(
         names=names,
         incomparable=(),
         same=tuple(same),
         num_only=(len(sides[0]) - len(matches), len(sides[1]) - len(matches)),
+        num_infeasible=(len(infeasible[0]), len(infeasible[1])),
         best=best,
         probability=(
-            sum(promised[arm].probability for arm in sides[0]),
-            sum(promised[arm].probability for arm in sides[1]),
+            sum(promised[arm].probability for arm in feasible[0]),
+            sum(promised[arm].probability for arm in feasible[1]),
         )
         if promised
         else None,

@@ -55,6 +55,11 @@ def _scores(comparison: Comparison) -> list[str]:
             f"The best of all configurations is in {first} with probability {mine:.2f}, in {second} with "
             f"{theirs:.2f}."
         )
+    if num := sum(comparison.num_infeasible):
+        lines.append(
+            f"Left out of these: configurations that the sentinels mark, {num} in all; `vibesweep rank` says "
+            "why."
+        )
     if not comparison.same:
         return [*lines, "", "No configuration finished in both."]
     lines += ["", "The same configuration in both:"]
@@ -119,6 +124,8 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "same": [_pair(pair) for pair in comparison.same],
         "num_only_in_first": comparison.num_only[0],
         "num_only_in_second": comparison.num_only[1],
+        "num_infeasible_in_first": comparison.num_infeasible[0],
+        "num_infeasible_in_second": comparison.num_infeasible[1],
         "differences": [entry._asdict() for entry in comparison.differences],
     }
 

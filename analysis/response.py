@@ -45,6 +45,8 @@ class ResponseCurve:
     is_log: bool
     basis: Literal["matched", "averaged"]
     """Whether only this setting differs between the levels, or others do too."""
+    is_binned: bool
+    """Whether a level is a bin of values."""
     levels: tuple[ResponseLevel, ...]
 
 
@@ -76,7 +78,8 @@ def _assembled(
         ResponseLevel(value, label, interval, len(ks))
         for (value, label), interval, ks in zip(named, intervals, members, strict=True)
     )
-    return ResponseCurve(setting.path, setting.is_number, setting.is_log, basis, levels)
+    is_binned = len(setting.levels) > len(levels)
+    return ResponseCurve(setting.path, setting.is_number, setting.is_log, basis, is_binned, levels)
 
 
 def _matched(outcomes: Outcomes, setting: VariedSetting) -> tuple[tuple[Any, ...], list[dict[Any, int]]]:

@@ -98,23 +98,25 @@ def _detection(found: SweepDetection, difference: Difference | None) -> list[str
     if found.num_compared > 1:
         counts.append(f"the best of {found.num_compared}")
     noise = "its own seeds" if found.source == "ledger" else "the kept noise floor"
-    missing = "" if found.covers_seeds else "; training seeds were not measured, and make it larger"
+    missing = "" if found.covers_seeds else "; training seeds were not measured, and make that size larger"
     sentences = [
-        f"This sweep finds differences from {found.difference:.3f} between two configurations, 4 times in 5 "
-        f"({', '.join(counts)}; noise from {noise}){missing}."
+        f"A true difference of {found.difference:.3f} between two configurations is found 4 times in 5, a "
+        f"smaller one less often ({', '.join(counts)}; noise from {noise}){missing}."
     ]
     if lead := found.over_runner_up:
-        sentences.append(f"The best one's lead over the runner-up is {lead.lead:.3f}, {_size(lead)}.")
+        sentences.append(f"The lead over the runner-up is {lead.lead:.3f}, {_size(lead)}.")
     if (lead := found.over_untrained) and difference:
         sentences.append(
-            f"Against the {_start(difference)} it finds them from {lead.detectable:.3f}; the best one's is "
+            f"Against the {_start(difference)} that size is {lead.detectable:.3f}; the best one's gain is "
             f"{_size(lead)}."
         )
     return sentences
 
 
 def _size(lead: Lead) -> str:
-    return "below that: such a one is missed more than 1 time in 5" if lead.is_below else "not below that"
+    if lead.is_below:
+        return "smaller than that: a true one so small is missed more than 1 time in 5"
+    return "not smaller than that"
 
 
 def _start(difference: Difference) -> str:

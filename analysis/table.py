@@ -74,10 +74,13 @@ def _legend(ranking: Ranking) -> str:
     started = " (the SFT policy where trials began with one)" if "sft_policy" in baselines else ""
     retrieved = "" if "retrieval" in baselines else " Without a baseline of the nearest vibe's config."
     return (
-        f"±: half of a 95 % interval. vs untrained{started}: paired by vibe{at_once}. best: probability of "
-        "being the best configuration. valid: share of whole contract-valid payloads. audio: mean audio "
-        "score of the completions that can be rendered; "
-        f"in the objective the others count as {ranking.objective.audio_floor:g}.{marked}{retrieved}"
+        "objective: mean over held-out vibes and training seeds. ±: half of its 95 % interval. vs untrained: "
+        f"difference to the policy before training{started}, paired by vibe{at_once}. best: probability of "
+        "being the best configuration. ≈: cannot be told from the best. valid: share of the completions that "
+        "keep the whole contract. audio: mean CLAP score of the completions that can be rendered; in the "
+        "objective "
+        f"the others count as {ranking.objective.audio_floor:g}. seeds: finished training seeds."
+        f"{marked}{retrieved}"
     )
 
 

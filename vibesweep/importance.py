@@ -20,10 +20,9 @@ def importance(
     """Say which settings matter, alone and in pairs, and how the objective answers to each."""
     from rich.console import Console  # noqa: PLC0415
 
-    from analysis import compute_ranking  # noqa: PLC0415
+    from analysis import compute_ranking, load_sweeps  # noqa: PLC0415
     from analysis.effects import compute_effects  # noqa: PLC0415
     from analysis.effects_table import effects_json, render_effects  # noqa: PLC0415
-    from analysis.pooled import load_sweeps  # noqa: PLC0415
 
     sweep = load_sweeps(directories)
     effects = compute_effects(sweep, compute_ranking(sweep))

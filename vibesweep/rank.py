@@ -98,8 +98,7 @@ def stored_ranking(
     Raises:
         UserError: a folder is no sweep, or they cannot be ranked as one.
     """
-    from analysis import compute_ranking  # noqa: PLC0415
-    from analysis.pooled import load_sweeps  # noqa: PLC0415
+    from analysis import compute_ranking, load_sweeps  # noqa: PLC0415
     from common.noise_floor import noise_floors_file, read_noise_floors  # noqa: PLC0415
 
     sweep, floors = load_sweeps(directories), None

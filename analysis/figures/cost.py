@@ -64,6 +64,6 @@ COST = Figure(
     "cost",
     "Objective against cost",
     "Filled diamonds are configurations that no cheaper one beats; what differs by less than the shaded band "
-    "cannot be told from the best, so the cheapest there is as good a choice.",
+    "cannot be told from the best, so a cheap one there may do as well.",
     _draw,
 )

@@ -56,12 +56,12 @@ def plot_responses(curves: Sequence[ResponseCurve], ranking: Ranking) -> go.Figu
             figure.update_xaxes(type="category", row=row, col=1)
             continue
         figure.update_xaxes(type="log" if curve.is_log else "linear", row=row, col=1)
-        if curve.basis == "matched":
+        if not curve.is_binned:
             values = [level.value for level in curve.levels]
             texts = [level.label for level in curve.levels]
             figure.update_xaxes(tickvals=values, ticktext=texts, tickangle=0, row=row, col=1)
         else:
-            figure.update_xaxes(nticks=6, row=row, col=1)
+            figure.update_xaxes(nticks=6, tickangle=0, row=row, col=1)
     noise_band(figure, ranking, along="y")
     figure.update_yaxes(title_text="objective")
     figure.update_layout(template=TEMPLATE, height=60 + 260 * rows)

@@ -97,18 +97,18 @@ def test_a_kept_noise_floor_without_training_seeds_takes_the_sweeps_own(new_swee
 def test_the_summary_says_what_could_be_found_and_what_is_below_it(new_sweep: NewSweep) -> None:
     shown = text(ranked(stored(new_sweep(), 0), floor()))
     assert (
-        "This sweep finds differences from 0.021 between two configurations, 4 times in 5 (1 seed, 20 vibes, "
-        "the best of 2; noise from the kept noise floor); training seeds were not measured, and make it "
-        "larger. The best one's lead over the runner-up is 0.010, below that: such a one is missed more than "
-        "1 time in 5. Against the untrained policy it finds them from 0.021; the best one's is not below "
-        "that."
+        "A true difference of 0.021 between two configurations is found 4 times in 5, a smaller one less "
+        "often (1 seed, 20 vibes, the best of 2; noise from the kept noise floor); training seeds were not "
+        "measured, and make that size larger. The lead over the runner-up is 0.010, smaller than that: a "
+        "true one so small is missed more than 1 time in 5. Against the untrained policy that size is "
+        "0.021; the best one's gain is not smaller than that."
     ) in shown
 
 
 def test_a_lead_that_is_large_enough_is_not_called_small(new_sweep: NewSweep) -> None:
     shown = text(ranked(stored(new_sweep(), 0, 1, runner_up=0.1)))
-    assert "2 seeds, 20 vibes, the best of 2; noise from its own seeds). The best one's lead" in shown
-    assert "over the runner-up is 0.100, not below that." in shown
+    assert "2 seeds, 20 vibes, the best of 2; noise from its own seeds). The lead" in shown
+    assert "over the runner-up is 0.100, not smaller than that." in shown
 
 
 def test_where_nothing_is_known_the_cure_is_said_once_it_would_help(new_sweep: NewSweep) -> None:
@@ -117,7 +117,7 @@ def test_where_nothing_is_known_the_cure_is_said_once_it_would_help(new_sweep: N
     ranking = ranked(sweep)
     assert ranking.detection is None
     assert cure in text(ranking)
-    assert "This sweep finds differences" not in text(ranking)
+    assert "is found 4 times in 5" not in text(ranking)
     # Nobody looked; or the command would measure another objective than this.
     assert cure not in text(compute_ranking(load_sweep(sweep.directory)))
     assert cure not in text(ranked(sweep, floor(), weights=RewardWeights(audio_weight=1.0)))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from search_spaces.sweep_file import SweepFile
-from search_spaces.sweep_record import fingerprint
+from search_spaces.sweep_record import SweepRecord, fingerprint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DATA = {"train": "a" * 64, "held_out": "b" * 64}
 
@@ -75,3 +79,15 @@ def test_a_population_may_not_grow() -> None:
 def test_a_mirror_does_not_make_another_sweep() -> None:
     search = {"mode": "optuna", "trials": 4}
     assert of(search=search | {"mirror": "sqlite:////x.db"}) == of(search=search)
+
+
+def test_a_record_that_noted_a_sampler_for_a_grid_is_read(tmp_path: Path) -> None:
+    record = SweepRecord(
+        sweep=SweepFile(name="old"), data_sha256={}, versions={}, git_revision=None, fingerprint=""
+    )
+    content = record.model_dump(mode="json")
+    content["sweep"]["search"] |= {"mode": "grid", "sampler": "tpe"}
+    (tmp_path / "sweep.json").write_text(json.dumps(content))
+    read = SweepRecord.read(tmp_path)
+    assert read is not None
+    assert read.sweep.search.sampler is None

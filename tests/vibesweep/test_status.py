@@ -120,19 +120,19 @@ def test_what_is_left_is_told_by_what_has_ended(directory: Path, capsys: pytest.
     for number in range(4):
         put_trial(directory, f"t{number}", status="finished", objective=0.5)
     SpentRecord(hours=2.0, gpu_hours=3.0).write(directory)
-    # 4 of 10 took 2 hours, so 6 take 3.
-    assert found(directory, capsys)["left"] == {"hours": pytest.approx(3.0), "budget": {}}
+    # 4 of 8 took 2 hours, so the other 4 take 2; baselines count from when they are stored.
+    assert found(directory, capsys)["left"] == {"hours": pytest.approx(2.0), "budget": {}}
     budget = {"hours": 2.5, "money": 5.0, "price_per_gpu_hour": 2.0}
     record = stored_sweep(directory)
     limited = SweepFile.model_validate(record.sweep.model_dump() | {"budget": budget})
     record.model_copy(update={"sweep": limited}).write(directory)
     # 3 GPU-hours at 2.0 are 6.0, beyond the 5.0.
     assert found(directory, capsys)["left"] == {
-        "hours": pytest.approx(3.0),
+        "hours": pytest.approx(2.0),
         "budget": {"hours": pytest.approx(0.5), "money": 0.0},
     }
     assert run(["status", str(directory)]) == 0
-    assert "about 3.0 h of trials; of the budget hours 0.5, money 0" in capsys.readouterr().out
+    assert "about 2.0 h of trials; of the budget hours 0.5, money 0" in capsys.readouterr().out
 
 
 class StandIn:

@@ -81,7 +81,7 @@ def test_json_has_the_keys_that_scripts_rely_on(file: Path, capsys: pytest.Captu
     plan = planned(capsys, str(file))
     assert list(plan) == [
         "name", "mode", "num_points", "num_trials", "num_baselines", "trials", "space", "cells", "duplicates",
-        "excluded", "invalid", "warnings", "cost", "smallest_detectable", "budget",
+        "excluded", "invalid", "warnings", "code", "cost", "smallest_detectable", "budget",
     ]  # fmt: skip
     # 4 x 4, 4 x 16, 8 x 4 and the last 4 again; 8 + 16 = 24 is left out
     assert (plan["num_points"], plan["num_trials"], plan["num_baselines"]) == (3, 6, 3)
