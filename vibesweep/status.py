@@ -62,7 +62,10 @@ def _job_status(job_id: str, address: str) -> dict[str, Any]:
     from cluster.jobs.client import Jobs  # noqa: PLC0415 - imports ray
     from cluster.jobs.outcome import exit_code_of, in_words, told_reasons  # noqa: PLC0415
 
-    jobs = Jobs(address)
+    try:
+        jobs = Jobs(address)
+    except ClusterError as error:
+        raise ClusterError(f"{job_id!r} is no folder here, and no job to ask for: {error}") from error
     job = jobs.find(job_id)
     told = {
         "id": job.id,

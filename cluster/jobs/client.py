@@ -202,7 +202,7 @@ class Jobs:
         except (OSError, requests.RequestException, ValueError, RuntimeError) as error:
             if isinstance(error, UserError | ClusterError):
                 raise
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(error).split()).rstrip(".")
             if job_id is not None and ("does not exist" in reason or "404" in reason):
                 raise UserError(
                     f"the job must be one of the cluster's, got {job_id!r}; `vibesweep list` has them"

@@ -45,7 +45,7 @@ def job_folder(sweep: SweepFile, storage: str | None) -> str:
         UserError: the storage is relative, and a job's working directory does not last.
     """
     folder = storage or sweep.storage
-    if folder is None or not ("://" in folder or folder.startswith(("/", "~"))):
+    if folder is None or not ("://" in folder or folder.startswith("/")):
         raise UserError(
             f"storage must be absolute for a job, whose working directory is deleted after it, got "
             f"{folder or 'none'!r}; add --storage /a/shared/folder"

@@ -261,3 +261,12 @@ def test_a_point_that_cannot_train_is_listed_with_its_tokens(
     assert re.search(
         r"infeasible\n  point 0: .* got \d+ prompt tokens \+ grpo.max_completion_length 1024", shown
     )
+
+
+def test_a_plan_names_the_users_own_code(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    renderer = "num_vibes: 8, scorer: {renderer: 'no_such_module:render'}"
+    file.write_text(SMALL.replace("num_vibes: 8", renderer))
+    # Named, and not imported: it is not there.
+    assert run(["sweep", "plan", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "runs code of yours\n  no_such_module:render (objective.scorer.renderer)\n" in shown
