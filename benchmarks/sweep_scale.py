@@ -97,7 +97,7 @@ def finished(spec: TrialSpec, objective: float, steps: int) -> TrialResult:
 
 def our_driver(folder: Path, trials: int, at_once: int, results: int) -> Cost:
     """A whole sweep of trials that do nothing."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 - in the driver alone
 
     from cluster.sweep import run_sweep  # noqa: PLC0415
     from cluster.task import TrialCode  # noqa: PLC0415
@@ -123,7 +123,7 @@ def our_driver(folder: Path, trials: int, at_once: int, results: int) -> Cost:
 
 def plain_trial(config: dict[str, Any]) -> None:
     """The same for Tune alone."""
-    from ray import tune  # noqa: PLC0415
+    from ray import tune  # noqa: PLC0415 - in the worker alone
 
     for step in range(1, int(os.environ[RESULTS_ENV]) + 1):
         tune.report({"step": step, "objective": config["learning_rate"]})
@@ -131,7 +131,7 @@ def plain_trial(config: dict[str, Any]) -> None:
 
 def plain_driver(folder: Path, trials: int, at_once: int, results: int) -> Cost:
     """Tune's own time for as many trials and results."""
-    from ray import tune  # noqa: PLC0415
+    from ray import tune  # noqa: PLC0415 - in the driver alone
 
     rates = [1e-6 * (1 + number) for number in range(trials)]
     tuner = tune.Tuner(
@@ -182,7 +182,7 @@ def write_ledgers(folder: Path, writers: int, parts: int) -> None:
 
 def row(spec: TrialSpec) -> LedgerRow:
     """A held-out completion with a text as long as a config's."""
-    from common.ledger import LedgerRow  # noqa: PLC0415
+    from common.ledger import LedgerRow  # noqa: PLC0415 - not in a driver's import
 
     return LedgerRow(
         sweep=spec.sweep, kind=spec.kind, trial_id=spec.trial_id, config_hash=spec.config_hash, seed=0,
@@ -209,7 +209,7 @@ def main() -> None:
     os.environ |= {RESULTS_ENV: str(args.results), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        import ray  # noqa: PLC0415
+        import ray  # noqa: PLC0415 - in the driver alone
 
         ray.init(num_cpus=args.at_once, include_dashboard=False, log_to_driver=False)
         costs: dict[str, Cost] = {}

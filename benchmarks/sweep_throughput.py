@@ -86,7 +86,7 @@ def timed_trial(
 
 def timed_random_configs(spec: TrialSpec, scorer: Scorer) -> TrialResult:
     """The baseline of random configs, all of whose work is an evaluation."""
-    from trainables.baselines import evaluate_random_configs  # noqa: PLC0415
+    from trainables.baselines import evaluate_random_configs  # noqa: PLC0415 - in the worker alone
 
     phases = Phases()
     with phases.timed("evaluations"):
@@ -110,7 +110,7 @@ def turn_of(folder: Path, wall_s: float, trials: int) -> Turn:
 
 def our_sweep(steps: int, trials: int, at_once: int) -> SweepFile:
     """A grid over the learning rate with the settings of the plain script."""
-    from search_spaces import SweepFile  # noqa: PLC0415
+    from search_spaces import SweepFile  # noqa: PLC0415 - in the driver alone
 
     return SweepFile.model_validate(
         {
@@ -125,7 +125,7 @@ def our_sweep(steps: int, trials: int, at_once: int) -> SweepFile:
 
 def ours(folder: Path, steps: int, trials: int, at_once: int) -> Turn:
     """A whole sweep, from its file to its last record."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 - in the driver alone
 
     from cluster.sweep import run_sweep  # noqa: PLC0415
     from cluster.task import TrialCode  # noqa: PLC0415
@@ -169,7 +169,7 @@ def plain_trial(config: dict[str, Any]) -> None:
 
 def plain(folder: Path, steps: int, trials: int, at_once: int) -> Turn:
     """The plain script's whole run."""
-    from ray import tune  # noqa: PLC0415
+    from ray import tune  # noqa: PLC0415 - in the driver alone
 
     space = {
         "learning_rate": tune.grid_search(learning_rates(trials)),
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--at-once", type=int, default=1, help="trials that run at the same time")
     args = parser.parse_args()
-    import ray  # noqa: PLC0415
+    import ray  # noqa: PLC0415 - in the driver alone
 
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "1"
     ray.init(num_cpus=max(2, args.at_once), include_dashboard=False, log_to_driver=False)

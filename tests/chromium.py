@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["chromium"]
 
+_REQUIRED: Final = "VIBESWEEP_BROWSER_REQUIRED"
+"""Set where a browser belongs to the checks, so that none of them passes by being skipped."""
+
 
 @contextmanager
 def chromium(*arguments: str, **capabilities: Any) -> Iterator[Any]:
-    """A headless Chromium; skips the test where there is none.
+    """A headless Chromium; skips the test where there is none, and fails it where one is required.
 
     Args:
         arguments: more of its command line.
@@ -25,7 +29,8 @@ def chromium(*arguments: str, **capabilities: Any) -> Iterator[Any]:
     webdriver = pytest.importorskip("selenium.webdriver", reason="pip install 'vibesweep[dev]'")
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+        missing = "needs chromium and chromedriver: apt-get install chromium chromium-driver"
+        pytest.fail(missing) if _REQUIRED in os.environ else pytest.skip(missing)
     options = webdriver.ChromeOptions()
     options.binary_location = program
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", *arguments):

@@ -147,6 +147,7 @@ def main() -> None:
     try:
         code = run()
     except Exception:
+        # A bug of ours: told whole, but not with Python's own exit code, which says that trials failed.
         traceback.print_exc()
         code = EXIT_BUG
     sys.stdout.flush()
