@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from trainables.spec import Progress, TrialSpec
 
 POLL_S = 0.001
-WRITING_S = 0.05
-"""A checkpoint of the test's policy takes about as long to write."""
+CLOSE_POLL_S = 0.0001
+"""Between two looks at a checkpoint, which is written within hundredths of a second."""
 
 
 def attempt(spec: TrialSpec, step: Any, holds_at: int | None) -> None:
@@ -63,17 +63,33 @@ def written_at(checkpoints: Path) -> int:
         return 0
 
 
+def shortest_writing(process: ForkProcess, checkpoints: Path) -> float:
+    """Seconds that the quickest checkpoint takes to write, watched until the process has ended."""
+    began, seconds = None, []
+    while process.is_alive():
+        is_written = written_at(checkpoints) != 0
+        if is_written and began is None:
+            began = time.monotonic()
+        elif not is_written and began is not None:
+            seconds.append(time.monotonic() - began)
+            began = None
+        time.sleep(CLOSE_POLL_S)
+    return min(seconds)
+
+
 def main(file: str, kills: int, seed: int) -> None:
     """Run the trial once as it is, in a folder beside it, and once with the kills."""
     spec: TrialSpec = pickle.loads(Path(file).read_bytes())
     steps = spec.config.max_steps
     assert steps is not None
 
+    whole = f"{spec.directory}-whole"
     began = time.monotonic()
-    process, step = start(replace(spec, directory=f"{spec.directory}-whole"))
+    process, step = start(replace(spec, directory=whole))
     while step.value < 0:
         time.sleep(POLL_S)
     start_s = time.monotonic() - began
+    writing_s = shortest_writing(process, Path(whole) / "checkpoints")
     process.join()
     assert process.exitcode == 0
     step_s = (time.monotonic() - began - start_s) / steps
@@ -91,8 +107,8 @@ def main(file: str, kills: int, seed: int) -> None:
         aimed = number % 2 == 1
         if aimed:  # at the next checkpoint
             while process.is_alive() and step.value < last and written_at(checkpoints) in (before, 0):
-                time.sleep(POLL_S / 10)
-            time.sleep(rng.uniform(0, WRITING_S))
+                time.sleep(CLOSE_POLL_S)
+            time.sleep(rng.uniform(0, writing_s))
         else:
             time.sleep(moment % 1 * (step_s if moment >= 0 else start_s))
         process.kill()
