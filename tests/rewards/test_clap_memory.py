@@ -24,8 +24,8 @@ print(statistics.median(faults_of_a_use() for _ in range(11)))
 def faults(how: str) -> float:
     """Page faults of using 64 MiB once, in the median.
 
-    The first uses fault however freed memory is kept: something small that is allocated between two of them, such
-    as the state of a thread, may take the beginning of what the first one freed.
+    The first uses fault however freed memory is kept: something small that is allocated between two of them,
+    such as the state of a thread, may take the beginning of what the first one freed.
     """
     done = subprocess.run(
         [sys.executable, "-c", COUNT_FAULTS, how], capture_output=True, text=True, check=True, timeout=120
