@@ -1,11 +1,15 @@
 """What the driver of a large sweep costs: 1,000 trials that do nothing, and 200 trials that write at once.
 
     python -m benchmarks.sweep_scale [--trials 1000] [--at-once 64] [--results 8] [--writers 200]
+        [--search grid]
 
 The driver's time is its process's CPU time, all threads of it, while the sweep runs; per result, which is a
 report of a trial. The trials run on logical CPUs and only report, so on a small machine they wait for the
 driver and not the driver for them. Floor: what Tune itself takes for as many trials of a function that
 reports as often, with nothing of ours, in the same run.
+
+`--search optuna` draws the points with TPE from the guide's seven high-priority settings, one point a trial,
+each from all points before it.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -95,7 +100,17 @@ def finished(spec: TrialSpec, objective: float, steps: int) -> TrialResult:
     return result
 
 
-def our_driver(folder: Path, trials: int, at_once: int, results: int) -> Cost:
+def searched(mode: str, trials: int) -> dict[str, Any]:
+    """A space with as many points, and how it is searched: a part of a sweep file."""
+    if mode == "grid":
+        return {"space": {"optimizer.learning_rate": [1e-6 * (1 + number) for number in range(trials)]}}
+    from search_spaces import TABLE  # noqa: PLC0415 - in the driver alone
+
+    space = {row.path: "guide" for row in TABLE if row.priority == "high"}
+    return {"space": space, "search": {"mode": mode, "trials": trials}}
+
+
+def our_driver(folder: Path, *, mode: str, trials: int, at_once: int, results: int) -> Cost:
     """A whole sweep of trials that do nothing."""
     from rich.console import Console  # noqa: PLC0415 - in the driver alone
 
@@ -107,8 +122,8 @@ def our_driver(folder: Path, trials: int, at_once: int, results: int) -> Cost:
         {
             "name": "scale",
             "base": {"base_model": "tiny", "max_steps": results},
-            "space": {"optimizer.learning_rate": [1e-6 * (1 + number) for number in range(trials)]},
             "resources": {"scorers": 1, "cpus_per_scorer": 0, "max_concurrent_trials": at_once},
+            **searched(mode, trials),
         }
     )
     names = ("trivial_trial", "trivial_baseline", "no_audio")
@@ -129,7 +144,7 @@ def plain_trial(config: dict[str, Any]) -> None:
         tune.report({"step": step, "objective": config["learning_rate"]})
 
 
-def plain_driver(folder: Path, trials: int, at_once: int, results: int) -> Cost:
+def plain_driver(folder: Path, *, trials: int, at_once: int, results: int) -> Cost:
     """Tune's own time for as many trials and results."""
     from ray import tune  # noqa: PLC0415 - in the driver alone
 
@@ -205,6 +220,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=64)
     parser.add_argument("--results", type=int, default=8, help="reports of a trial")
     parser.add_argument("--writers", type=int, default=200)
+    parser.add_argument("--search", choices=("grid", "optuna"), default="grid")
     args = parser.parse_args()
     os.environ |= {RESULTS_ENV: str(args.results), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1"}
     with tempfile.TemporaryDirectory() as name:
@@ -214,8 +230,14 @@ def main() -> None:
         ray.init(num_cpus=args.at_once, include_dashboard=False, log_to_driver=False)
         costs: dict[str, Cost] = {}
         # Ours first: the peak of memory is the process's, of all that it has done so far.
-        for who, driver in (("ours", our_driver), ("Tune alone", plain_driver)):
-            cost = costs[who] = driver(root / who, args.trials, args.at_once, args.results)
+        drivers: dict[str, Callable[..., Cost]] = {
+            "ours": partial(our_driver, mode=args.search),
+            "Tune alone": plain_driver,
+        }
+        for who, driver in drivers.items():
+            cost = costs[who] = driver(
+                root / who, trials=args.trials, at_once=args.at_once, results=args.results
+            )
             print(
                 f"{who}: {args.trials} trials, {args.at_once} at once, {cost.wall_s:.0f} s; driver "
                 f"{cost.ms_per_result:.1f} ms of CPU per result (goal 50), at most "
