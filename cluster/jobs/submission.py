@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,7 +125,8 @@ def send(
     metadata = {"sweep": sweep.name, "directory": folder}
     return jobs.submit(
         command,
-        job_id=f"{sweep.name}-{datetime.now(UTC):%m%d-%H%M%S}",
+        # Two sweeps of one name may be sent in the same second.
+        job_id=f"{sweep.name}-{datetime.now(UTC):%m%d-%H%M%S}-{secrets.token_hex(2)}",
         package=package,
         environment={GRACE_VARIABLE: str(grace_s())} | sealed(credentials, token or ""),
         opener=OPENER,

@@ -94,10 +94,12 @@ class Crew:
 
     async def _keep(self, slot: int) -> None:
         """Have a worker in a slot, whatever happens to it."""
+        is_missed = False
         while True:
             worker = self._hire()
             try:
-                await worker.start()
+                await worker.start(is_missed=is_missed)
+                is_missed = True
                 self._idle_since[slot] = asyncio.get_running_loop().time()
                 self.live[slot] = worker
                 self._book.set_slots(self.live)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,6 +16,8 @@ from common.errors import RewardError, UserError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from ray.actor import ActorHandle
+
     from cluster.scoring.actor import Scored
     from cluster.scoring.keys import ScorerIds
     from search_spaces.resources import Resources
@@ -23,6 +26,11 @@ __all__ = ["LOAD_DEADLINE_S", "RayWorker", "Worker", "WorkerLostError", "one_lin
 
 LOAD_DEADLINE_S: Final = 600.0
 """Longest that a scorer may take to load its models, a download among it."""
+_ROOMLESS_AFTER: Final = 1 / 6
+"""Share of the deadline after which a lost scorer's successor that got no CPUs starts without: those who
+wait for its scores may be the ones who have them."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class WorkerLostError(Exception):
@@ -32,8 +40,11 @@ class WorkerLostError(Exception):
 class Worker(Protocol):
     """What scores batches, one after the other."""
 
-    async def start(self) -> None:
+    async def start(self, *, is_missed: bool) -> None:
         """Wait until it is there.
+
+        Args:
+            is_missed: whether it takes the place of one that was lost, for which others may wait.
 
         Raises:
             WorkerLostError: it died instead.
@@ -77,15 +88,34 @@ class RayWorker:
             backend_factory: `module:callable` with the signature of `rewards.audio_backend`.
         """
         self._ids: dict[str, ScorerIds] = {}
-        self._actor = (
+        self._resources = resources
+        self._backend_factory = backend_factory
+        self._actor = self._new(resources.cpus_per_scorer)
+
+    def _new(self, num_cpus: float) -> ActorHandle[ScoringActor]:
+        resources = self._resources
+        return (
             ray.remote(ScoringActor)
-            .options(num_cpus=resources.cpus_per_scorer, num_gpus=resources.gpus_per_scorer, max_restarts=0)
-            .remote(backend_factory, max(1, math.ceil(resources.cpus_per_scorer)))
+            .options(num_cpus=num_cpus, num_gpus=resources.gpus_per_scorer, max_restarts=0)
+            .remote(self._backend_factory, max(1, math.ceil(resources.cpus_per_scorer)))
         )
 
-    async def start(self) -> None:
-        """See Worker. It waits for as long as the cluster has no room."""
-        await _answer(self._actor.pid.remote(), math.inf)
+    async def start(self, *, is_missed: bool) -> None:
+        """See Worker. It waits for as long as the cluster has no room.
+
+        Not so where it is missed and needs no GPU: trials that were lost together with a scorer ask for room
+        at the same time, and wait for scores once they have it. It then shares the CPUs of others.
+        """
+        can_share = is_missed and self._resources.cpus_per_scorer and not self._resources.gpus_per_scorer
+        patience_s = self._resources.pool.deadline_s * _ROOMLESS_AFTER if can_share else None
+        try:
+            async with asyncio.timeout(patience_s):
+                await _answer(self._actor.pid.remote(), math.inf)
+        except TimeoutError:
+            _LOG.warning("no room for a scorer within %g s; it starts beside others", patience_s)
+            self.kill()
+            self._actor = self._new(0)
+            await _answer(self._actor.pid.remote(), math.inf)
 
     async def load(self, scorer: str) -> ScorerIds:
         """See Worker."""

@@ -7,18 +7,17 @@ import json
 import secrets
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import ray
 
 from common.records import ResultRecord
-from tests.cluster.ray_head import ROOT, Head, running_head
+from tests.cluster.ray_head import ROOT, Head, running_head, until
 from trainables.checkpoints import find_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -115,13 +114,6 @@ def test_credentials_reach_the_trials_and_stand_nowhere(head: Head, tmp_path: Pa
     for value in SECRETS.values():
         assert value not in said
         assert files_with(value, tmp_path, head.temp) == []
-
-
-def until(condition: Callable[[], bool], seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(1)
 
 
 ASKED = """

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from nbclient import NotebookClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from analysis import load_sweep
-from common.ledger import KEY, TIMINGS
+from common.ledger import KEY
+from tests.comparable_ledger import comparable_ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -44,12 +43,6 @@ def vibesweep(*arguments: str) -> str:
 
 def run_sweep(storage: Path, *options: str) -> str:
     return vibesweep("sweep", "run", str(HERE / "real_sweep.yaml"), "--storage", str(storage), *options)
-
-
-def ledger(directory: Path) -> pa.Table:
-    """The ledger by key, timings left out."""
-    table = load_sweep(directory).ledger.drop_columns(list(TIMINGS))
-    return table.sort_by([(name, "ascending") for name in KEY])
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +89,7 @@ def test_the_ranking_as_json_has_the_keys_that_scripts_rely_on(stored: tuple[Pat
 
 
 def test_the_ledger_has_every_completion_once_with_its_components(stored: tuple[Path, str]) -> None:
-    rows = ledger(stored[0])
+    rows = comparable_ledger(stored[0])
     # Trained: 4 trials x (2 steps x 8 rollouts + 8 vibes at steps 0 and 2); baselines: 8 vibes each.
     assert rows.num_rows == 4 * (16 + 16) + 3 * 8
     assert rows.group_by(list(KEY)).aggregate([]).num_rows == rows.num_rows
@@ -107,7 +100,7 @@ def test_the_ledger_has_every_completion_once_with_its_components(stored: tuple[
 
 
 def test_before_its_first_step_every_trial_is_the_untrained_policy(stored: tuple[Path, str]) -> None:
-    rows = ledger(stored[0])
+    rows = comparable_ledger(stored[0])
     columns = ["prompt_id", "sample", "completion", "format", "schema", "audio"]
     at_start = rows.filter((pc.field("step") == 0) & (pc.field("split") == "held_out"))
     [untrained] = [at_start.filter(pc.field("kind") == "untrained_policy").select(columns)]
@@ -117,7 +110,7 @@ def test_before_its_first_step_every_trial_is_the_untrained_policy(stored: tuple
 
 def test_the_same_sweep_gives_the_same_ledger_bit_for_bit(stored: tuple[Path, str], tmp_path: Path) -> None:
     run_sweep(tmp_path)
-    assert ledger(tmp_path / "real").equals(ledger(stored[0]))
+    assert comparable_ledger(tmp_path / "real").equals(comparable_ledger(stored[0]))
 
 
 def test_a_killed_sweep_goes_on_and_ends_like_an_undisturbed_one(
@@ -136,7 +129,7 @@ def test_a_killed_sweep_goes_on_and_ends_like_an_undisturbed_one(
     assert len(list(directory.glob("trials/*/result.json"))) < len(TRIALS) + 3
     printed = vibesweep("sweep", "resume", str(directory))
     assert "untrained policy" in printed
-    assert ledger(directory).equals(ledger(stored[0]))
+    assert comparable_ledger(directory).equals(comparable_ledger(stored[0]))
 
 
 def test_another_sweep_in_its_folder_is_refused(stored: tuple[Path, str]) -> None:

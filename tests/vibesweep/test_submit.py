@@ -81,6 +81,15 @@ def test_the_working_directory_goes_with_the_command_that_runs_the_sweep(
     assert "planted" not in printed.out + printed.err + str(sent)
 
 
+def test_two_sweeps_of_one_name_that_are_sent_at_once_are_two_jobs(folder: Path) -> None:
+    assert submitted("--storage", "/shared/one") == 0
+    one = StandIn.sent["job_id"]
+    assert submitted("--storage", "/shared/other") == 0
+    other = StandIn.sent["job_id"]
+    assert one.startswith("s-")
+    assert one != other
+
+
 def test_without_a_token_no_credential_goes(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

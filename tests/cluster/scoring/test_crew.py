@@ -35,7 +35,7 @@ class StandIn:
         self.alive = True
         self.batches: list[list[str]] = []
 
-    async def start(self) -> None:
+    async def start(self, *, is_missed: bool) -> None:
         if not self.starts:
             raise WorkerLostError("it never came to life")
 

@@ -172,6 +172,32 @@ def test_a_hung_scorer_is_replaced_and_its_clips_are_scored(local_ray: None, tmp
     pool.shutdown()
 
 
+def test_a_scorer_whose_room_was_taken_while_it_was_lost_comes_back_beside_who_took_it(
+    local_ray: None,
+) -> None:
+    import ray  # noqa: PLC0415
+
+    class Taker:
+        """A trial that was lost too, say: it asks for room as soon as there is some."""
+
+        def is_there(self) -> bool:
+            return True
+
+    pool = make_pool("length_backend", scorers=1, cpus_per_scorer=1, pool={"deadline_s": 60})
+    before = scorer_pids()
+    pool.check([key()])
+    (lost,) = scorer_pids() - before
+    one, other = (ray.remote(Taker).options(num_cpus=1).remote() for _ in range(2))
+    assert ray.get(one.is_there.remote())  # two CPUs, and a scorer
+    os.kill(lost, signal.SIGKILL)
+    assert ray.get(other.is_there.remote(), timeout=60)
+    (result,) = backend(pool).audio(["vibe"], CONFIGS[:1])
+    assert result.score == right_answers(["vibe"], CONFIGS[:1])[0]
+    pool.shutdown()
+    for taker in (one, other):
+        ray.kill(taker)
+
+
 def test_the_deadline_is_an_answer(local_ray: None) -> None:
     pool = make_pool(scorers=1, pool={"deadline_s": 1.5})
     (result,) = backend(pool).audio(["slow"], CONFIGS[:1])
