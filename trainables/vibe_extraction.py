@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import torch
 from pydantic import Field
 
-from common.errors import BrokenLinesError
+from common.errors import ProblemsError
 from common.model import FrozenModel
 from trainables.chat import PromptFormat
 from trainables.policy import Policy, load_policy
@@ -148,7 +148,7 @@ class VibeExtractor:
         """Refuse texts that the model cannot read whole.
 
         Raises:
-            BrokenLinesError: each of them.
+            ProblemsError: each of them.
         """
         config: Any = self.policy.model.config.get_text_config()
         context = getattr(config, "max_position_embeddings", None)
@@ -162,7 +162,7 @@ class VibeExtractor:
             if (length := len(self.form.token_ids(text.text))) + answer > context
         ]
         if problems:
-            raise BrokenLinesError(problems)
+            raise ProblemsError(problems)
 
     def extract(self, texts: Sequence[RawText]) -> list[Extraction]:
         """The vibes of one batch of texts; each broken answer is replaced by one with another seed.
