@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import torch
 from pydantic import Field
 
-from common.errors import ProblemsError
+from common.errors import ProblemsError, UserError
 from common.model import FrozenModel
 from trainables.chat import PromptFormat
 from trainables.policy import Policy, load_policy
@@ -143,6 +143,19 @@ class VibeExtractor:
         if torch.cuda.is_available():
             policy.model.to("cuda")
         return cls(policy, PromptFormat.of(policy.tokenizer, system_prompt), settings)
+
+    def check_prompt(self) -> None:
+        """Refuse a model that is not told what to do.
+
+        Raises:
+            UserError: its chat template drops the prompt.
+        """
+        if not self.form.reads_system_prompt:
+            raise UserError(
+                "--model must be a chat model that reads its system prompt, got "
+                f"{self.settings.model!r}, whose chat template drops {self.settings.prompt}; name another, "
+                "such as gemma3-270m"
+            )
 
     def check_lengths(self, texts: Sequence[RawText]) -> None:
         """Refuse texts that the model cannot read whole.

@@ -119,6 +119,19 @@ def test_another_command_is_refused_with_what_differs(
     assert line == f"{rule}other rows in --data, {rows}{cure}"
 
 
+@pytest.mark.parametrize("command", ["sft", "grpo"])
+@pytest.mark.parametrize("setting", ["num_workers", "gpus_per_trial"])
+def test_several_workers_are_refused(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, setting: str
+) -> None:
+    (tmp_path / "small.json").write_text(json.dumps(SMALL | {"infra": {setting: 2}}))
+    assert refused(["train", command, *files], capsys) == [
+        f"infra.{setting} must leave `vibesweep train` one worker, got 2; it trains in this process: lower "
+        "it, or run a sweep of this configuration"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
 def test_each_line_of_progress_says_what_is_new(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "grpo", *files, "--max-steps", "2"]) == 0
     seconds = re.compile(r"  \d+ s$", re.MULTILINE)
