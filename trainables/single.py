@@ -179,7 +179,7 @@ def _taken_up(run: RunRecord, output: Path, *, overwrite: bool, goes_on: bool) -
                 ResultRecord(status="failed", reason=str(error)).write(output)
                 raise
             except KeyboardInterrupt:
-                _say("stopped; the same command goes on")
+                _tell_stop(output, overwrite=overwrite)
                 raise
 
 
@@ -197,6 +197,15 @@ def _tell_start(output: Path) -> None:
         _say(f"{output} goes on from step {start.step}")
     elif not start.passed_over:  # which the run tells itself
         _say(f"{output} begins anew: it was stopped before its first checkpoint")
+
+
+def _tell_stop(output: Path, *, overwrite: bool) -> None:
+    if find_start(output).checkpoint is None:
+        _say("stopped before its first checkpoint; the same command begins anew")
+    elif overwrite:
+        _say("stopped; the same command without --overwrite goes on")
+    else:
+        _say("stopped; the same command goes on")
 
 
 def _say(text: str) -> None:
