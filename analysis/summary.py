@@ -73,6 +73,7 @@ def summary(ranking: Ranking) -> list[str]:
         f"{head}: {short_name(best)}, with objective {plus_minus(best.objective)} "
         f"over {_count(len(best.seeds), 'seed')} and {_count(best.num_vibes, 'held-out vibe')}."
     ]
+    sentences += _below_baselines(best, ranking)
     if best.prospect and (num := sum(row.prospect is not None for row in ranking.configurations)) > 1:
         sentences.append(
             f"It is the best of {num} with probability {best.prospect.probability:.2f}; corrected for having "
@@ -90,6 +91,22 @@ def summary(ranking: Ranking) -> list[str]:
     if ranking.detection:
         sentences += _detection(ranking.detection, best.difference)
     return sentences
+
+
+def _below_baselines(best: RankedRow, ranking: Ranking) -> list[str]:
+    """That baselines have a higher objective, where some have: what was searched for is not found."""
+    above = [row for row in ranking.rows if row.kind == "baseline" and row.rank < best.rank]
+    # An infeasible configuration stands below all others, whatever its objective is.
+    better = [
+        f"{short_name(row)} ({row.objective.mean:.3f})"
+        for row in above
+        if row.objective.mean > best.objective.mean
+    ]
+    if not better:
+        return []
+    *firsts, last = better
+    named = f"{', '.join(firsts)} and {last}" if firsts else last
+    return [f"{'Baselines have' if firsts else 'A baseline has'} a higher objective than that: {named}."]
 
 
 def _detection(found: SweepDetection, difference: Difference | None) -> list[str]:

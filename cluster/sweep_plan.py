@@ -250,6 +250,10 @@ def _warnings(
         f"prompt and completion can take {needed} tokens, and {name} holds {context}"
         for name, (needed, context) in prompts.beyond_context.items()
     ]
+    if (workers := sweep.base_config().infra.workers) > 1:
+        warnings.append(
+            f"each trial has {workers} workers, and a step learns from batch.batch_size completions of each"
+        )
     if sweep.search.learns and sweep.search.method not in SEES_CONSTRAINTS:
         warnings.append(
             f"{sweep.search.method} sees objectives alone: it is not told which points the sentinels find "

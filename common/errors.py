@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 __all__ = [
-    "BrokenLinesError",
     "ClusterError",
     "OverBudgetError",
+    "ProblemsError",
     "RewardError",
     "TrialError",
     "UserError",
+    "details_of",
     "first_problem",
+    "problems_of",
 ]
 
 
@@ -28,8 +31,8 @@ class UserError(ValueError):
     """Bad input, said in one line: what, got, rule, cure. The command line prints it and exits 2."""
 
 
-class BrokenLinesError(UserError):
-    """Every broken line of the user's file; the command line prints each problem on a line of its own."""
+class ProblemsError(UserError):
+    """All that is wrong with one input; the command line prints each problem on a line of its own."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -62,9 +65,23 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+def details_of(error: ValidationError) -> list[ErrorDetails]:
+    """What pydantic found, without defaults that could not be made because of it."""
+    found = error.errors(include_url=False)
+    return [problem for problem in found if problem["type"] != "default_factory_not_called"]
+
+
+def problems_of(error: ValidationError) -> tuple[str, ...]:
+    """Every problem of a pydantic error as `path: rule, got value`, each in one short line."""
+    return tuple(map(_problem, details_of(error)))
+
+
 def first_problem(error: ValidationError) -> str:
-    """The first problem of a pydantic error as `path: rule, got value`, in one short line."""
-    problem = error.errors(include_url=False, include_context=False)[0]
+    """The first of `problems_of`."""
+    return problems_of(error)[0]
+
+
+def _problem(problem: ErrorDetails) -> str:
     path = ".".join(_short(str(part)) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":

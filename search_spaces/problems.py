@@ -1,4 +1,4 @@
-"""What is wrong with a sweep file, in one line: where, what stands there, the rule, and what was meant."""
+"""What is wrong with a sweep file, each in a line: where, what stands there, the rule, and what was meant."""
 
 from __future__ import annotations
 
@@ -7,29 +7,45 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from common.errors import first_problem
+from common.errors import ProblemsError, details_of, problems_of
 from search_spaces.settings import nearest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
-__all__ = ["sweep_problem"]
+__all__ = ["sweep_problem", "sweep_problems"]
 
 _KEYED = ("base", "space", "derived", "when", "constraints", "rows", "prompts")
 """Parts whose own checks begin their message with the path inside them."""
 
 
-def sweep_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first problem of a sweep file.
+def sweep_problems(error: ValidationError, model: type[BaseModel]) -> tuple[str, ...]:
+    """Every problem of a sweep file.
 
     Args:
         error: what pydantic found.
         model: what the file should have been.
     """
-    problem = error.errors(include_url=False)[0]
+    problems: list[str] = []
+    for problem, text in zip(details_of(error), problems_of(error), strict=True):
+        raised = problem.get("ctx", {}).get("error")
+        if isinstance(raised, ProblemsError) and not problem["loc"]:
+            problems += raised.problems
+        else:
+            problems.append(_in_a_sweep(problem, text, model))
+    return tuple(problems)
+
+
+def sweep_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first of `sweep_problems`."""
+    return sweep_problems(error, model)[0]
+
+
+def _in_a_sweep(problem: ErrorDetails, text: str, model: type[BaseModel]) -> str:
+    """A problem in words, and what was meant."""
     location = problem["loc"]
     path = ".".join(str(part) for part in location)
-    text = first_problem(error)
     if problem["type"] == "extra_forbidden":
         known = _keys_at(model, location[:-1])
         hint = _hint(str(location[-1]), known, "remove it")

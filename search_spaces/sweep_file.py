@@ -7,14 +7,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from common.errors import UserError
+from common.errors import ProblemsError, UserError
 from common.model import FrozenModel
 from common.objective import ObjectiveConfig
 from common.prompt_registry import PromptVersion, register_prompt
 from common.training_config import TrainingConfig, apply_overrides, flatten
 from search_spaces.axes import Axis, RangeAxis
 from search_spaces.axis_spelling import parse_axis
-from search_spaces.problems import sweep_problem
+from search_spaces.problems import sweep_problem, sweep_problems
 from search_spaces.prompt_files import parse_prompts, with_prompts_file
 from search_spaces.relations import Relations, relations_of
 from search_spaces.resources import EMBEDDED_DATA, Resources, SweepData
@@ -167,10 +167,12 @@ class SweepFile(FrozenModel):
         """The configuration that every point starts from.
 
         Raises:
-            UserError: a setting of `base` is refused.
+            UserError: settings of `base` are refused.
         """
         try:
             return apply_overrides(TrainingConfig(), self.base)
+        except ProblemsError as error:
+            raise ProblemsError([f"base.{problem}" for problem in error.problems]) from error
         except UserError as error:
             raise UserError(f"base.{error}") from error
 
@@ -183,7 +185,8 @@ def load_sweep_file(path: Path) -> SweepFile:
             taken from its folder.
 
     Raises:
-        UserError: one line with the file, the path inside it, what stands there, the rule and the cure.
+        UserError: a line for each problem, with the file, the path inside it, what stands there, the rule and
+            the cure.
     """
     path = Path(path)
     folder = path.resolve().parent
@@ -196,6 +199,6 @@ def load_sweep_file(path: Path) -> SweepFile:
         validate_space(sweep)
         return SweepFile.model_validate(anchored(sweep.model_dump(), folder))
     except ValidationError as error:
-        raise UserError(f"{path}: {sweep_problem(error, SweepFile)}") from error
+        raise ProblemsError([f"{path}: {problem}" for problem in sweep_problems(error, SweepFile)]) from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error

@@ -74,12 +74,22 @@ class PromptFormat:
         Of the system prompt as the chat template renders it: settings that ask in the same words have one
         hash, as all system prompts have where the template drops them.
         """
+        return prompt_hash(self._rendered)
+
+    @property
+    def reads_system_prompt(self) -> bool:
+        """Whether the policy is given the system prompt; templates such as the tiny policy's drop it."""
+        return self.system_prompt.strip() in self._rendered
+
+    @property
+    def _rendered(self) -> str:
+        """The text that the policy reads, with a slot for the vibe."""
         prompt = self.prompt(_SLOT)
         if not isinstance(prompt, str):
             prompt = self.tokenizer.apply_chat_template(
                 prompt, add_generation_prompt=True, tokenize=False, **CHAT_TEMPLATE_KWARGS
             )
-        return prompt_hash(cast("str", prompt))
+        return cast("str", prompt)
 
     def token_ids(self, vibe: str) -> list[int]:
         """The prompt's tokens, the same that TRL makes of `prompt(vibe)`."""

@@ -7,16 +7,18 @@ import json
 import random
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from common.errors import UserError
 from common.training_config import PROJECT_ROOT
+from trainables.jsonl import each_line, text_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from common.objective import ObjectiveConfig
     from common.training_config import DataConfig
+    from trainables.jsonl import Line
 
 __all__ = [
     "VibeRow",
@@ -53,15 +55,12 @@ def load_rows(path: Path, fields: DataConfig) -> list[VibeRow]:
     """The rows of a JSONL file.
 
     Raises:
-        UserError: no such file, no rows, a broken line, or a row without the prompt field.
+        UserError: no such file, or no rows in it.
+        ProblemsError: broken lines, and rows without the prompt field.
     """
     rows = []
     seen: Counter[str] = Counter()
-    for line, record in _records(path):
-        prompt = _text(path, line, record, fields.prompt_field, "data.prompt_field")
-        reference = prompt
-        if record.get(fields.reference_field) is not None:
-            reference = _text(path, line, record, fields.reference_field, "data.reference_field")
+    for prompt, reference in each_line(path, lambda line: _vibe(line, fields)):
         digest = hashlib.sha256(f"{prompt}\n{reference}".encode("utf-8", "surrogatepass")).hexdigest()[:12]
         seen[digest] += 1
         rows.append(VibeRow(f"{digest}-{seen[digest]}" if seen[digest] > 1 else digest, prompt, reference))
@@ -120,31 +119,33 @@ def load_responses(path: Path, fields: DataConfig) -> list[str]:
     """The response of every row of a JSONL file, as the JSON text that SFT teaches.
 
     Raises:
-        UserError: no such file, no rows, a broken line, or a row without the response field.
+        UserError: no such file, or no rows in it.
+        ProblemsError: broken lines, and rows without the response field.
     """
-    return [_response(path, line, record, fields) for line, record in _records(path)]
+    return each_line(path, lambda line: _response(line, fields))
 
 
 def has_responses(path: Path, fields: DataConfig) -> bool:
     """Whether any row of a JSONL file has a response.
 
     Raises:
-        UserError: no such file, no rows, or a broken line.
+        UserError: no such file, no rows, or broken lines.
     """
-    return any(record.get(fields.response_field) is not None for _, record in _records(path))
+    return any(each_line(path, lambda line: line.record.get(fields.response_field) is not None))
 
 
 def load_answered(path: Path, fields: DataConfig) -> list[tuple[VibeRow, str]]:
     """The rows of a JSONL file that have a response, each with it; the others are passed over.
 
     Raises:
-        UserError: no such file, a broken line, a row without the prompt field, or no row with a response.
+        UserError: no such file, broken lines, rows without the prompt field, or no row with a response.
     """
-    answered = [
-        (row, _response(path, line, record, fields))
-        for row, (line, record) in zip(load_rows(path, fields), _records(path), strict=True)
-        if record.get(fields.response_field) is not None
-    ]
+
+    def response(line: Line) -> str | None:
+        return None if line.record.get(fields.response_field) is None else _response(line, fields)
+
+    both = zip(load_rows(path, fields), each_line(path, response), strict=True)
+    answered = [(row, text) for row, text in both if text is not None]
     if not answered:
         raise UserError(
             f"{path} must have a row with a response in {fields.response_field!r}, got none; add some, or "
@@ -153,46 +154,16 @@ def load_answered(path: Path, fields: DataConfig) -> list[tuple[VibeRow, str]]:
     return answered
 
 
-def _response(path: Path, line: int, record: dict[str, Any], fields: DataConfig) -> str:
-    response = record.get(fields.response_field)
+def _vibe(line: Line, fields: DataConfig) -> tuple[str, str]:
+    """Prompt and reference."""
+    prompt = text_in(line, fields.prompt_field, "data.prompt_field")
+    if line.record.get(fields.reference_field) is None:
+        return prompt, prompt
+    return prompt, text_in(line, fields.reference_field, "data.reference_field")
+
+
+def _response(line: Line, fields: DataConfig) -> str:
+    response = line.record.get(fields.response_field)
     if isinstance(response, dict):
         return json.dumps(response, ensure_ascii=False, separators=(",", ":"))
-    return _text(path, line, record, fields.response_field, "data.response_field")
-
-
-def _records(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Line number and object of every line that is not blank."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"data must be a readable UTF-8 JSONL file, got {str(path)!r} ({error}); check the path"
-        ) from error
-    records = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                f"{path} line {number} must be one JSON object, got {line[:60]!r} ({error}); repair the line"
-            ) from error
-        if not isinstance(record, dict):
-            raise UserError(
-                f"{path} line {number} must be one JSON object, got {line[:60]!r}; repair the line"
-            )
-        records.append((number, record))
-    if not records:
-        raise UserError(f"{path} must have at least one row, got none; check that it is the right file")
-    return records
-
-
-def _text(path: Path, line: int, record: dict[str, Any], field: str, setting: str) -> str:
-    value = record.get(field)
-    if not (isinstance(value, str) and value.strip()):
-        raise UserError(
-            f"{path} line {line}: field {field!r} must be a non-empty text, got {value!r}; add it, or name "
-            f"another field in {setting} (the row has {', '.join(sorted(record)) or 'no fields'})"
-        )
-    return value
+    return text_in(line, fields.response_field, "data.response_field")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from common.errors import UserError
 from common.records import TRIAL_FILE, SFTRecord
 from trainables.adapter_base import ADAPTER_FILE
+from trainables.checkpoints import find_start
 from trainables.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def claimed_output(output: Path, *, overwrite: bool, goes_on: bool, holds: str =
     """Make a folder ready for a run.
 
     An earlier run that is to be replaced stands aside until the new one has ended, and comes back where the
-    new one turns out to be refused.
+    new one turns out to be refused, or is interrupted before there is anything to go on from.
 
     Args:
         output: the folder.
@@ -58,6 +59,13 @@ def claimed_output(output: Path, *, overwrite: bool, goes_on: bool, holds: str =
         if is_empty or before:
             shutil.rmtree(output)
         if before:
+            before.rename(output)
+        raise
+    except KeyboardInterrupt:
+        # SFT has no checkpoints any more when its adapter is there.
+        is_lost = find_start(output).checkpoint is None and not (output / ADAPTER_FILE).is_file()
+        if before and is_lost:
+            shutil.rmtree(output)
             before.rename(output)
         raise
     finally:

@@ -7,7 +7,7 @@ import shutil
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import trl
 from datasets import Dataset
@@ -27,6 +27,7 @@ from trainables.policy import load_policy, lora_config, restore_adapter, save_ad
 from trainables.process import trial_process
 from trainables.resumption import notice_of, take_up
 from trainables.spec import Progress, Report
+from trainables.tensorboard import RunCurves
 from trainables.time_limit import TimeLimit
 from trainables.wandb_run import wandb_run
 
@@ -35,9 +36,19 @@ if TYPE_CHECKING:
 
     from common.training_config import TrainingConfig
     from trainables.checkpoints import Start
-    from trainables.wandb_run import WandbRun
 
 __all__ = ["VibeSFTTrainer", "run_sft"]
+
+_VALIDATION: Final = "validation/loss"
+_TAGS: Final = {
+    "loss": "train/loss",
+    "grad_norm": "train/grad_norm",
+    "learning_rate": "train/learning_rate",
+    "entropy": "train/entropy",
+    "mean_token_accuracy": "train/token_accuracy",
+    "eval_loss": _VALIDATION,
+}
+"""The trainer's name of a metric and ours: losses and entropy in nats per token of the responses."""
 
 
 def run_sft(
@@ -53,7 +64,7 @@ def run_sft(
 
     The adapter appears in its folder when it is whole. A run that was cut off leaves none; called again it
     goes on from its newest whole checkpoint, and on a CPU ends bit-equal to one that was not. The checkpoints
-    go when the adapter is there.
+    go when the adapter is there; TensorBoard's files stay beside it.
 
     Args:
         config: `data.response_field` names the payload; noise applies to the prompts as in GRPO, in both
@@ -89,6 +100,15 @@ def run_sft(
             train = trl.pack_dataset(train, longest, "bfd")
         run = stack.enter_context(wandb_run(config, name=folder.name, group=None, folder=folder))
         start = take_up(folder)
+        curves = stack.enter_context(
+            RunCurves(
+                str(folder / "tensorboard"),
+                config,
+                outcome=_VALIDATION if splits.validation else _TAGS["loss"],
+                resumed_at=start.step if start.checkpoint else None,
+                wandb_run=run,
+            )
+        )
         trainer = VibeSFTTrainer(
             model=policy.model,
             args=_arguments(
@@ -102,7 +122,7 @@ def run_sft(
             eval_dataset=validation if splits.validation else None,
             processing_class=policy.tokenizer,
             peft_config=lora_config(policy.model, config.lora),
-            callbacks=[_Watch(report, run, notice_of(start))],
+            callbacks=[_Watch(report, curves, notice_of(start))],
         )
         trainer.remove_callback(PrinterCallback)
         with limit.of_passes(policy.model):
@@ -217,11 +237,11 @@ class VibeSFTTrainer(CheckpointedTrainer, trl.SFTTrainer):  # type: ignore[misc]
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no types
-    """Reports progress, and ends a run whose validation loss is not finite."""
+    """Reports progress, writes curves, and ends a run whose validation loss is not finite."""
 
-    def __init__(self, report: Report, run: WandbRun | None, notice: str | None) -> None:
+    def __init__(self, report: Report, curves: RunCurves, notice: str | None) -> None:
         self._report = report
-        self._run = run
+        self._curves = curves
         self._notice = notice
         self._started = time.perf_counter()
 
@@ -235,9 +255,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers has no type
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
         if "loss" in logs:  # neither a validation, which on_evaluate tells, nor the summary at the end
             self._tell(state, loss=logs["loss"])
-        if self._run:
-            numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
-            self._run.add_scalars(state.global_step, {f"train/{name}": x for name, x in numbers.items()})
+        self._curves.add(state.global_step, {tag: logs[name] for name, tag in _TAGS.items() if name in logs})
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **_: Any) -> None:
         loss = metrics["eval_loss"]

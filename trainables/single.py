@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from common.errors import TrialError
+from common.errors import TrialError, UserError
 from common.objective import ObjectiveConfig
 from common.records import RESULT_FILE, ResultRecord, SFTRecord, TimeRecord
 from rewards import Scorer, audio_backend
@@ -52,9 +52,11 @@ def train_sft(
     failure it has the whole time limit again.
 
     Raises:
-        UserError: bad rows, a model that is not there, or an output that holds something else.
+        UserError: bad rows, a model that is not there, several workers, or an output that holds something
+            else.
         TrialError: the run ended without a usable adapter.
     """
+    _check_workers(config)
     run = RunRecord(
         command="sft",
         config=config,
@@ -94,9 +96,11 @@ def train_grpo(
     failure it has the whole time limit again. This process is the run's own.
 
     Raises:
-        UserError: bad rows, a model that is not there, or an output that holds something else.
+        UserError: bad rows, a model that is not there, several workers, or an output that holds something
+            else.
         TrialError: the run ended without a usable outcome.
     """
+    _check_workers(config)
     load_rows(data, config.data)  # A broken line is said before a model is loaded.
     held_out = "tiny" if eval_data is None else str(eval_data)
     held_out_path = data_path(held_out, "held_out")
@@ -142,6 +146,17 @@ def train_grpo(
         return run_trial(spec, Scorer(training), Scorer(evaluation), ProgressLines())
 
 
+def _check_workers(config: TrainingConfig) -> None:
+    """Refuse several workers, each of which would add a batch to every step: here is one process."""
+    infra = config.infra
+    if infra.workers > 1:
+        setting = "gpus_per_trial" if infra.num_workers is None else "num_workers"
+        raise UserError(
+            f"infra.{setting} must leave `vibesweep train` one worker, got {infra.workers}; it trains in "
+            "this process: lower it, or run a sweep of this configuration"
+        )
+
+
 def _is_same(run: RunRecord, output: Path) -> bool:
     stored = RunRecord.read(output)
     return stored is not None and not stored.differences(run)
@@ -164,7 +179,7 @@ def _taken_up(run: RunRecord, output: Path, *, overwrite: bool, goes_on: bool) -
                 ResultRecord(status="failed", reason=str(error)).write(output)
                 raise
             except KeyboardInterrupt:
-                _say("stopped; the same command goes on")
+                _tell_stop(output, overwrite=overwrite)
                 raise
 
 
@@ -182,6 +197,15 @@ def _tell_start(output: Path) -> None:
         _say(f"{output} goes on from step {start.step}")
     elif not start.passed_over:  # which the run tells itself
         _say(f"{output} begins anew: it was stopped before its first checkpoint")
+
+
+def _tell_stop(output: Path, *, overwrite: bool) -> None:
+    if find_start(output).checkpoint is None:
+        _say("stopped before its first checkpoint; the same command begins anew")
+    elif overwrite:
+        _say("stopped; the same command without --overwrite goes on")
+    else:
+        _say("stopped; the same command goes on")
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trainables.shown import Shown
     from trainables.wandb_run import WandbRun
 
-__all__ = ["TrialCurves"]
+__all__ = ["RunCurves", "TrialCurves"]
 
 _OBJECTIVE: Final = "held_out/objective"
 _TAGS: Final = {
@@ -49,21 +49,23 @@ _TAGS: Final = {
 the tokens whose ratio the loss clips, the cut-off share that of the completions without an end."""
 
 
-class TrialCurves:
-    """Writes one trial's events. The HParams row is there from the start, with every constant."""
+class RunCurves:
+    """Writes one run's events. The HParams row is there from the start, with every constant."""
 
     def __init__(
         self,
         folder: str,
         config: TrainingConfig,
         *,
+        outcome: str,
         resumed_at: int | None,
         wandb_run: WandbRun | None = None,
     ) -> None:
         """
         Args:
-            folder: of the trial's events.
-            config: the trial's configuration.
+            folder: of the run's events.
+            config: the run's configuration.
+            outcome: the tag whose last value the HParams table shows.
             resumed_at: the step that it goes on from; None from the start, where the events of an attempt
                 that left no checkpoint are removed.
             wandb_run: gets the same numbers, texts and clips under the same names.
@@ -74,14 +76,13 @@ class TrialCurves:
         # Steps after the checkpoint are done again: TensorBoard forgets their first time.
         purge = None if resumed_at is None else resumed_at + 1
         self._writer = SummaryWriter(folder, purge_step=purge)
-        start, constants, self._end = hparams(_constants(config), {_OBJECTIVE: None})
+        start, constants, self._end = hparams(_constants(config), {outcome: None})
         for summary in (start, constants):
             self._writer.file_writer.add_summary(summary)
-        self._depth = config.off_policy_depth
         self._wandb_run = wandb_run
         self._writer.flush()
 
-    def __enter__(self) -> TrialCurves:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -91,13 +92,36 @@ class TrialCurves:
             self._writer.file_writer.add_summary(self._end)
         self._writer.close()
 
+    def add(self, step: int, curves: Mapping[str, float]) -> None:
+        """Numbers by their tags, after so many optimizer steps."""
+        for tag, value in curves.items():
+            self._writer.add_scalar(tag, value, step)
+        if self._wandb_run:
+            self._wandb_run.add_scalars(step, curves)
+
+
+class TrialCurves(RunCurves):
+    """The events of one GRPO trial."""
+
+    def __init__(
+        self,
+        folder: str,
+        config: TrainingConfig,
+        *,
+        resumed_at: int | None,
+        wandb_run: WandbRun | None = None,
+    ) -> None:
+        """Arguments as of RunCurves."""
+        super().__init__(folder, config, outcome=_OBJECTIVE, resumed_at=resumed_at, wandb_run=wandb_run)
+        self._depth = config.off_policy_depth
+
     def add_training(self, step: int, logs: Mapping[str, Any]) -> None:
         """One log entry of the trainer."""
         curves = {tag: logs[name] for name, tag in _TAGS.items() if logs.get(name) is not None}
         if "learning_rate" in logs:  # not the summary at the end
             # A flat line, so that curves of trials with different depths are not compared unawares.
             curves["train/off_policy_depth"] = self._depth
-        self._add(step, curves)
+        self.add(step, curves)
 
     def add_evaluation(self, step: int, evaluation: Evaluation) -> None:
         """One held-out evaluation: the objective and its parts, and the sentinels."""
@@ -115,7 +139,7 @@ class TrialCurves:
         curves |= {f"entropy/{name}": value for name, value in sentinels.field_entropy.items()}
         curves["sentinels/mean_entropy"] = sentinels.mean_entropy
         curves["sentinels/infeasible"] = float(bool(evaluation.infeasible))
-        self._add(step, {tag: value for tag, value in curves.items() if value is not None})
+        self.add(step, {tag: value for tag, value in curves.items() if value is not None})
         self._writer.flush()
 
     def add_completions(self, step: int, shown: Sequence[Shown]) -> None:
@@ -129,12 +153,6 @@ class TrialCurves:
         if self._wandb_run:
             self._wandb_run.add_completions(step, shown)
         self._writer.flush()
-
-    def _add(self, step: int, curves: Mapping[str, float]) -> None:
-        for tag, value in curves.items():
-            self._writer.add_scalar(tag, value, step)
-        if self._wandb_run:
-            self._wandb_run.add_scalars(step, curves)
 
 
 def _constants(config: TrainingConfig) -> dict[str, bool | int | float | str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import torch
 from pydantic import Field
 
-from common.errors import BrokenLinesError
+from common.errors import ProblemsError, UserError
 from common.model import FrozenModel
 from trainables.chat import PromptFormat
 from trainables.policy import Policy, load_policy
@@ -144,11 +144,24 @@ class VibeExtractor:
             policy.model.to("cuda")
         return cls(policy, PromptFormat.of(policy.tokenizer, system_prompt), settings)
 
+    def check_prompt(self) -> None:
+        """Refuse a model that is not told what to do.
+
+        Raises:
+            UserError: its chat template drops the prompt.
+        """
+        if not self.form.reads_system_prompt:
+            raise UserError(
+                "--model must be a chat model that reads its system prompt, got "
+                f"{self.settings.model!r}, whose chat template drops {self.settings.prompt}; name another, "
+                "such as gemma3-270m"
+            )
+
     def check_lengths(self, texts: Sequence[RawText]) -> None:
         """Refuse texts that the model cannot read whole.
 
         Raises:
-            BrokenLinesError: each of them.
+            ProblemsError: each of them.
         """
         config: Any = self.policy.model.config.get_text_config()
         context = getattr(config, "max_position_embeddings", None)
@@ -162,7 +175,7 @@ class VibeExtractor:
             if (length := len(self.form.token_ids(text.text))) + answer > context
         ]
         if problems:
-            raise BrokenLinesError(problems)
+            raise ProblemsError(problems)
 
     def extract(self, texts: Sequence[RawText]) -> list[Extraction]:
         """The vibes of one batch of texts; each broken answer is replaced by one with another seed.

@@ -12,9 +12,9 @@ from typer.main import get_command
 
 from cluster.jobs.credentials import open_credentials
 from common.errors import (
-    BrokenLinesError,
     ClusterError,
     OverBudgetError,
+    ProblemsError,
     RewardError,
     TrialError,
     UserError,
@@ -129,7 +129,7 @@ def _ending(error: BaseException) -> tuple[tuple[str, ...], int]:
     match error:
         case TyperException():
             return (f"{error.format_message()} (see --help)",), EXIT_USER_ERROR
-        case BrokenLinesError():
+        case ProblemsError():
             return error.problems, EXIT_USER_ERROR
         case UserError():
             is_costly = isinstance(error, OverBudgetError)

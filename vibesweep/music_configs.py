@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from common.errors import BrokenLinesError, UserError, first_problem
+from common.errors import ProblemsError, UserError, first_problem
 from common.music_schema import MusicConfig
 from rewards import strict_json
 from vibesweep.options import existing_file, read_json
@@ -41,7 +41,7 @@ def read_music_configs(path: Path) -> list[NumberedConfig]:
 
     Raises:
         UserError: no such file, or none in it.
-        BrokenLinesError: broken lines, all of them.
+        ProblemsError: broken lines, all of them.
     """
     try:
         lines = existing_file(path, "CONFIG").read_text(encoding="utf-8").split("\n")
@@ -58,7 +58,7 @@ def read_music_configs(path: Path) -> list[NumberedConfig]:
         except (ValueError, RecursionError) as error:
             problems.append(f"{path} line {number} must be one JSON object: {error}; repair the line")
     if problems:
-        raise BrokenLinesError(problems)
+        raise ProblemsError(problems)
     if not configs:
         raise UserError(f"{path} must have at least one config, got none; check that it is the right file")
     return configs

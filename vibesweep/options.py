@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from common.errors import UserError, first_problem
+from common.errors import ProblemsError, UserError, problems_of
 from common.training_config import TrainingConfig, apply_overrides, config_difference, flatten, preset
 
 if TYPE_CHECKING:
@@ -59,14 +59,14 @@ def training_config(
         flags: dotted path to value; None where the flag was not given.
 
     Raises:
-        UserError: a file, preset or value that is refused.
+        UserError: a file or preset that is refused, or values, all of them.
     """
     config = TrainingConfig()
     if config_file is not None:
         try:
             config = TrainingConfig.model_validate(read_json(config_file, "--config-file"))
         except ValidationError as error:
-            raise UserError(f"{config_file}: {first_problem(error)}") from error
+            raise ProblemsError([f"{config_file}: {problem}" for problem in problems_of(error)]) from error
     if ablation_preset is not None:
         difference = config_difference(preset(ablation_preset), TrainingConfig())
         config = apply_overrides(config, flatten(difference))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from common.errors import BrokenLinesError, UserError, first_problem
+from common.errors import ProblemsError, UserError, first_problem
 from rewards import strict_json
 from vibesweep.music_configs import config_in
 from vibesweep.options import existing_file
@@ -83,7 +83,7 @@ def read_pairs(path: Path) -> PairFile:
 
     Raises:
         UserError: no such file, or no line in it.
-        BrokenLinesError: broken lines, at most MAX_PROBLEMS of them one by one.
+        ProblemsError: broken lines, at most MAX_PROBLEMS of them one by one.
     """
     digest = hashlib.sha256()
     places: list[tuple[int, int]] = []
@@ -104,7 +104,7 @@ def read_pairs(path: Path) -> PairFile:
             f"{path} has {broken - MAX_PROBLEMS} more broken lines; check that it is the right file"
         )
     if problems:
-        raise BrokenLinesError(problems)
+        raise ProblemsError(problems)
     if not places:
         raise UserError(f"{path} must have at least one pair, got none; check that it is the right file")
     return PairFile(path, digest.hexdigest(), tuple(places))

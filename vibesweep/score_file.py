@@ -44,7 +44,7 @@ def score_file(
 
     Raises:
         UserError: a file that cannot be read or written, or an OUT of something else.
-        BrokenLinesError: broken lines; nothing was scored.
+        ProblemsError: broken lines; nothing was scored.
         RewardError: lines that could not be scored; the others are in OUT.
         ClusterError: Ray or the scorers do not start.
     """

@@ -15,9 +15,13 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Train one model: sft, then grpo.", no_args_is_help=True)
 
-Model = Annotated[str | None, typer.Option(help="Base model, adapter folder or hub id.")]
+Model = Annotated[
+    str | None, typer.Option(help="Base model, folder of a model, an adapter or a run, or hub id.")
+]
 Data = Annotated[Path, typer.Option(help="Training rows, JSONL.")]
-Output = Annotated[Path, typer.Option(help="Folder for the adapter, its ledger and its checkpoints.")]
+Output = Annotated[
+    Path, typer.Option(help="Folder of the run: adapter, checkpoints, TensorBoard, ledger of GRPO.")
+]
 ConfigFile = Annotated[Path | None, typer.Option(help="JSON with TrainingConfig's structure.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what the output folder holds.")]
 Epochs = Annotated[float | None, typer.Option(help="Passes over the rows.")]
@@ -34,7 +38,14 @@ PromptName = Annotated[
 ValidationShare = Annotated[
     float, typer.Option(help="Share of the rows to hold back, whose loss is told.", min=0, max=0.9)
 ]
-Packing = Annotated[bool, typer.Option("--packing", help="Fill sequences of data.max_seq_length with rows.")]
+Packing = Annotated[
+    bool,
+    typer.Option(
+        "--packing",
+        help="Fill sequences of data.max_seq_length with rows. A batch is then one long row, whose attention "
+        "on a CPU takes time and memory by its square: lower batch.batch_size or that length.",
+    ),
+]
 EvalData = Annotated[Path | None, typer.Option(help="Held-out vibes, JSONL; the embedded ones by default.")]
 EvalVibes = Annotated[int | None, typer.Option(min=1, help="Number of them; 24 by default.")]
 Advanced = Annotated[bool, typer.Option("--advanced", help="Allow presets and reward weights as flags.")]

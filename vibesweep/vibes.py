@@ -139,6 +139,7 @@ def _extracted(
 
     with trial_process(config):
         extractor = VibeExtractor.load(settings, system_prompt)
+        extractor.check_prompt()
         extractor.check_lengths(texts)
         identity = ExtractionIdentity.of(settings, extractor.form.prompt_hash, texts)
         file = VibeFile(output, identity, len(texts))

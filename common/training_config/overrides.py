@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from common.errors import UserError, first_problem
+from common.errors import ProblemsError, UserError, problems_of
 from common.prompt_registry import render_prompt
 from common.training_config.config import TrainingConfig
 
@@ -28,7 +28,7 @@ def apply_overrides(config: TrainingConfig, overrides: Mapping[str, Any]) -> Tra
         overrides: dotted path to value, such as `{"lora.r": 32}`.
 
     Raises:
-        UserError: a path that does not exist or a value that is refused.
+        UserError: a path that does not exist, or values that are refused, all of them.
     """
     merged = config_difference(config, TrainingConfig())
     for path, value in overrides.items():
@@ -50,7 +50,7 @@ def apply_overrides(config: TrainingConfig, overrides: Mapping[str, Any]) -> Tra
     try:
         changed = TrainingConfig.model_validate(merged)
     except ValidationError as error:
-        raise UserError(first_problem(error)) from error
+        raise ProblemsError(problems_of(error)) from error
     if names_prompt and not _has_registered_prompt(changed):
         raise UserError(
             f"{_PROMPT_PATH} must not stand beside a system_prompt of its own, which would win, got "

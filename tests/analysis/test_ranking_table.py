@@ -62,6 +62,34 @@ def test_a_clear_win_is_called_more_than_noise(new_sweep: NewSweep) -> None:
     assert "Of that, +0.000 ±0.000 comes from keeping the contract better" in text
 
 
+@pytest.mark.parametrize(
+    ("audio", "sentence"),
+    [
+        # 0.2 + 0.3 + 0.5 audio
+        (
+            -0.1,
+            "Baselines have a higher objective than that: random valid configs (0.600) and untrained policy "
+            "(0.500).",
+        ),
+        (0.1, "A baseline has a higher objective than that: random valid configs (0.600)."),
+        (0.2, None),  # as good is not above
+        (0.3, None),
+    ],
+)
+def test_a_best_configuration_that_is_below_a_baseline_is_said_to_be(
+    new_sweep: NewSweep, audio: float, sentence: str | None
+) -> None:
+    sweep = new_sweep()
+    sweep.trial("random valid configs", {0: [0.2] * 3}, kind="random_configs")
+    sweep.untrained([0.0] * 3)
+    sweep.trial("a", {1: [audio] * 3})
+    text = flat(shown(sweep))
+    if sentence is None:
+        assert "a higher objective" not in text
+    else:
+        assert sentence in text
+
+
 def test_what_was_left_out_is_said(small_sweep: SweepWriter) -> None:
     small_sweep.trial("lora.r=8, grpo.beta=0.02", {0: [0.0, 0.0, 0.0]}, seed=2, status="failed")
     small_sweep.trial("late", {0: [0.0, 0.0, 0.0]}, status=None)

@@ -120,6 +120,14 @@ def test_a_policy_that_holds_less_than_prompt_and_completion_is_said(make_sweep:
     assert made.warnings == ("prompt and completion can take 1054 tokens, and tiny holds 1050",)
 
 
+def test_several_workers_are_said(make_sweep: Any) -> None:
+    rows = Prompts((10,) * 8, 8192, is_known=True)
+    two = make_sweep(base=SMALL | {"infra.num_workers": 2})
+    assert plan(two, lengths=lambda config: rows).warnings == (
+        "each trial has 2 workers, and a step learns from batch.batch_size completions of each",
+    )
+
+
 def test_an_off_policy_depth_that_differs_is_said(make_sweep: Any) -> None:
     sweep = make_sweep(base=SMALL, space={"grpo.num_generations": [2, 4, 6]})
     made = plan(sweep)

@@ -229,8 +229,8 @@ def test_a_chat_model_goes_through_sft_grpo_evaluation_and_export(
     end = policy.tokenizer.convert_tokens_to_ids(family.end_of_turn)
     prompt = PromptFormat.of(policy.tokenizer, SYSTEM).token_ids(VIBE)
     answer = policy.tokenizer(ANSWER, add_special_tokens=False)["input_ids"]
-    written = policy.model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=40)[0].tolist()
-    assert written[len(prompt) :] == [*answer, end]
+    greedy = policy.model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=40)[0].tolist()
+    assert greedy[len(prompt) :] == [*answer, end]
 
     asked: list[list[int]] = []
     generate = VibeGRPOTrainer._generate
@@ -241,7 +241,8 @@ def test_a_chat_model_goes_through_sft_grpo_evaluation_and_export(
         return generated
 
     monkeypatch.setattr(VibeGRPOTrainer, "_generate", remembering)
-    settings |= {"grpo__max_completion_length": 40, "grpo__temperature": 0.3}
+    # Warm enough for rollouts that differ: from equal ones nothing is learned.
+    settings |= {"grpo__max_completion_length": 40, "grpo__temperature": 0.7}
     spec = make_spec(base_model=sft, max_steps=2, grpo__beta=0.1, **settings)
     changes = {"max_completion_length": 40, "temperature": 0.3}
     spec = replace(spec, objective=spec.objective.model_copy(update=changes))
@@ -255,12 +256,20 @@ def test_a_chat_model_goes_through_sft_grpo_evaluation_and_export(
         (0, "held_out"), (0, "train"), (1, "train"), (2, "held_out"),
     ]  # fmt: skip
     assert {row["prompt_hash"] for row in rows.values()} == {form.prompt_hash}
-    assert {row["completion"] for row in rows.values()} == {ANSWER}
-    assert {row["num_tokens"] for row in rows.values()} == {len(answer) + 1}
+    written: dict[str, set[tuple[str, int]]] = {"held_out": set(), "train": set()}
+    for key, row in rows.items():
+        written[key.split].add((row["completion"], row["num_tokens"]))
+    taught = (ANSWER, len(answer) + 1)
+    assert written["held_out"] == {taught}
+    assert taught in written["train"]
+    assert len(written["train"]) > 1
 
     # The adapter is the policy that was evaluated last, and so is the folder without adapters.
     adapter = str(Path(spec.directory) / "adapter")
     trained = load_policy(adapter)
+    with torch.no_grad():
+        before, after = (model.model(torch.tensor([prompt])).logits for model in (policy, trained))
+    assert not torch.equal(before, after)
     last = {key: row for key, row in rows.items() if key[:2] == (2, "held_out")}
     again = sample_completions(
         trained,

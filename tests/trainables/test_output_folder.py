@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.errors import TrialError, UserError
+from trainables.checkpoints import begin_checkpoint, finish_checkpoint
 from trainables.output_folder import claimed_output
 
 if TYPE_CHECKING:
@@ -56,6 +57,24 @@ def test_a_run_that_began_replaces_the_one_before(run: Path, ending: Exception |
     else:
         train()
     assert names(run) == ["new"]
+    assert names(run.parent) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "left"),
+    [(False, ["adapter_config.json"]), (True, ["checkpoints"])],
+    ids=["before", "after"],
+)
+def test_a_run_that_is_interrupted_replaces_the_one_before_once_it_can_go_on(
+    run: Path, checkpoint: bool, left: list[str]
+) -> None:
+    with pytest.raises(KeyboardInterrupt), claimed_output(run, overwrite=True, goes_on=False):  # noqa: PT012
+        begin_checkpoint(run / "checkpoints")
+        if checkpoint:
+            (run / "checkpoints/unfinished/checkpoint-2").mkdir()
+            finish_checkpoint(run / "checkpoints", 2)
+        raise KeyboardInterrupt
+    assert names(run) == left
     assert names(run.parent) == ["run"]
 
 

@@ -10,6 +10,9 @@ import pytest
 import torch
 import trl
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from common.errors import TrialError, UserError
 from common.records import SFTRecord
@@ -223,6 +226,32 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     assert list(SFTRecord.read(stopped).validation_losses) == [0, 3, 6]
     # With the adapter there, they are of no use.
     assert not (stopped / "checkpoints").exists()
+
+
+def test_the_curves_are_those_of_the_whole_run(
+    make_config: Callable[..., TrainingConfig], pairs: str, tmp_path: Path
+) -> None:
+    config = make_config(max_steps=4, logging__save_steps=2, logging__eval_steps=2)
+    output = tmp_path / "sft"
+
+    def stop_at_three(progress: Progress) -> None:
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sft(config, pairs, str(output), stop_at_three, validation_share=0.25)
+    run_sft(config, pairs, str(output), quiet, validation_share=0.25)
+
+    events = EventAccumulator(str(output / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4]
+    assert {"train/grad_norm", "train/learning_rate"} <= set(events.Tags()["scalars"])
+    shown = {event.step: event.value for event in events.Scalars("validation/loss")}
+    assert shown == pytest.approx(SFTRecord.read(output).validation_losses)
+    hparams = events.PluginTagToContent("hparams")
+    row = HParamsPluginData.FromString(hparams[metadata.SESSION_START_INFO_TAG]).session_start_info.hparams
+    assert row["lora.r"].number_value == config.lora.r
+    assert metadata.SESSION_END_INFO_TAG in hparams
 
 
 def test_without_a_share_every_row_is_learned_and_nothing_validated(

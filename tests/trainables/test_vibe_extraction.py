@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.errors import BrokenLinesError
+from common.errors import ProblemsError
 from tests.trainables.conftest import VIBES
 from trainables.data import load_rows
 from trainables.sft import run_sft
@@ -130,7 +130,7 @@ def test_an_interrupted_extraction_ends_with_the_same_file(model: str, tmp_path:
 def test_texts_that_do_not_fit_the_context_are_named_together(small_policy: str) -> None:
     texts = raw_texts([("short.txt", "rain"), ("long.txt", "x" * 600), ("longer.txt", "x" * 700)])
     extractor = VibeExtractor.load(settings_of(small_policy), "")
-    with pytest.raises(BrokenLinesError) as caught:
+    with pytest.raises(ProblemsError) as caught:
         extractor.check_lengths(texts)
     # <bos><vibe> and <config> around the text.
     assert caught.value.problems == (

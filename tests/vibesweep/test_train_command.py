@@ -11,10 +11,13 @@ import pytest
 from common.records import ResultRecord, SFTRecord, TimeRecord
 from common.training_config import PROJECT_ROOT
 from tests.vibesweep.refusals import refused
+from trainables.progress_lines import ProgressLines
 from vibesweep.cli import run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from trainables.spec import Progress
 
 SMALL = {
     "base_model": "tiny",
@@ -117,6 +120,45 @@ def test_another_command_is_refused_with_what_differs(
     rows.write_text(rows.read_text() + rows.read_text().splitlines()[0] + "\n")
     [line] = refused([*grpo, "--eval-vibes", "2"], capsys)
     assert line == f"{rule}other rows in --data, {rows}{cure}"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ([], 1, "stopped; the same command goes on"),
+        (["--overwrite"], 1, "stopped; the same command without --overwrite goes on"),
+        (["--overwrite"], 0, "stopped before its first checkpoint; the same command begins anew"),
+    ],
+    ids=["it goes on", "it was to overwrite", "nothing is there yet"],
+)
+def test_an_interrupted_run_says_what_goes_on(
+    files: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    case: tuple[list[str], int, str],
+) -> None:
+    flag, step, told = case
+
+    def interrupted(lines: ProgressLines, progress: Progress) -> None:
+        if progress.objective_step == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressLines, "__call__", interrupted)
+    assert run(["train", "grpo", *files, *flag]) == 130
+    assert capsys.readouterr().err.splitlines()[0] == told
+
+
+@pytest.mark.parametrize("command", ["sft", "grpo"])
+@pytest.mark.parametrize("setting", ["num_workers", "gpus_per_trial"])
+def test_several_workers_are_refused(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, setting: str
+) -> None:
+    (tmp_path / "small.json").write_text(json.dumps(SMALL | {"infra": {setting: 2}}))
+    assert refused(["train", command, *files], capsys) == [
+        f"infra.{setting} must leave `vibesweep train` one worker, got 2; it trains in this process: lower "
+        "it, or run a sweep of this configuration"
+    ]
+    assert not (tmp_path / "out").exists()
 
 
 def test_each_line_of_progress_says_what_is_new(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

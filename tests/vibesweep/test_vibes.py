@@ -11,6 +11,7 @@ import pytest
 
 import trainables.vibe_extraction
 from common import prompt_registry
+from common.training_config import BASE_MODELS, PROJECT_ROOT
 from tests.vibesweep.refusals import refused
 from trainables.sampling import Sampled, stream_seed
 from trainables.vibe_extraction import ExtractionSettings, VibeExtractor, raw_texts
@@ -28,6 +29,21 @@ SCRIPT: dict[str, list[str]] = {
     "nothing": ["nothing", "Nothing", '{"vibe": "nothing"}'],
 }
 """What the stub answers to a text, attempt by attempt."""
+
+
+CHAT = "chat"
+"""The tiny policy behind a template that passes the system prompt on."""
+
+
+@pytest.fixture(autouse=True)
+def chat(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path_factory.mktemp("model")
+    for path in (PROJECT_ROOT / "tiny/weights/policy").iterdir():
+        (folder / path.name).symlink_to(path)
+    template = folder / "chat_template.jinja"
+    template.unlink()
+    template.write_text("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}")
+    monkeypatch.setitem(BASE_MODELS, CHAT, str(folder))
 
 
 class StubSampling:
@@ -69,7 +85,7 @@ def words(tmp_path: Path) -> list[str]:
         files.append(tmp_path / f"{number}.txt")
         files[-1].write_text(f"{text}\n")
     out = str(tmp_path / "vibes.jsonl")
-    return ["vibes", "extract", *map(str, files), "--model", "tiny", "--output", out, "--attempts", "3"]
+    return ["vibes", "extract", *map(str, files), "--model", CHAT, "--output", out, "--attempts", "3"]
 
 
 def test_each_text_becomes_a_row_or_is_listed(
@@ -80,7 +96,7 @@ def test_each_text_becomes_a_row_or_is_listed(
     out = tmp_path / "vibes.jsonl"
     assert captured.out == (
         f"{out}: 2 vibes of 3 texts; 5 broken answers (2 not in lower case, 2 not plain words, "
-        "1 not of 2 to 12 words); prompt vibe_v1, model tiny\n"
+        f"1 not of 2 to 12 words); prompt vibe_v1, model {CHAT}\n"
     )
     assert captured.err == (
         f"failed: {tmp_path / '2.txt'}: 3 answers gave no vibe; the last one is not plain words: "
@@ -91,7 +107,7 @@ def test_each_text_becomes_a_row_or_is_listed(
     assert [row["vibe_noisy"] for row in rows] == ["slow rain on a roof", "loud city at noon"]
     assert [row["vibe_original"] for row in rows] == [row["vibe_noisy"] for row in rows]
     assert [row["attempts"] for row in rows] == [1, 3]
-    assert {(row["prompt"], row["model"], row["seed"]) for row in rows} == {("vibe_v1", "tiny", 42)}
+    assert {(row["prompt"], row["model"], row["seed"]) for row in rows} == {("vibe_v1", CHAT, 42)}
     assert {len(row["prompt_hash"]) for row in rows} == {16}
     assert rows[0]["text_sha256"] == raw_texts([("", "rain on the roof")])[0].sha256
     # Only broken answers are asked for again.
@@ -143,7 +159,7 @@ def test_paragraphs_and_the_standard_input_are_texts(
     text = "\nrain on the roof\r\n\r\n\na loud city\n"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     out = tmp_path / "vibes.jsonl"
-    words = ["vibes", "extract", "-", "--model", "tiny", "--output", str(out), "--paragraphs"]
+    words = ["vibes", "extract", "-", "--model", CHAT, "--output", str(out), "--paragraphs"]
     assert run(words) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["source"] for row in rows] == ["standard input paragraph 1", "standard input paragraph 2"]
@@ -156,7 +172,7 @@ def test_a_prompt_of_ones_own_is_asked(
     monkeypatch.setattr(prompt_registry, "_REGISTRY", dict(prompt_registry._REGISTRY))
     prompts, config = tmp_path / "prompts.yaml", tmp_path / "run.json"
     prompts.write_text("mine: {version: 1.0.0, description: '', template: Say the vibe.}")
-    config.write_text(json.dumps({"prompts": {"vibe_extraction": "mine"}, "base_model": "tiny"}))
+    config.write_text(json.dumps({"prompts": {"vibe_extraction": "mine"}, "base_model": CHAT}))
     asked: list[str] = []
     load = VibeExtractor.load
 
@@ -205,24 +221,35 @@ def test_what_cannot_work_is_refused_in_one_line(
     (tmp_path / "blank.txt").write_text(" \n")
     (tmp_path / "latin.txt").write_bytes(b"m\xe9r")
     (tmp_path / "long.txt").write_text("rain and snow " * 3000)
-    options = {"TEXT": "good.txt", "--model": "tiny", "--output": "vibes.jsonl"} | changes
+    options = {"TEXT": "good.txt", "--model": CHAT, "--output": "vibes.jsonl"} | changes
     text = options.pop("TEXT")
     [line] = refused(["vibes", "extract", text, *(word for pair in options.items() for word in pair)], capsys)
     assert re.search(message, line), line
     assert not (tmp_path / "vibes.jsonl").exists()
 
 
-def test_the_tiny_policy_gives_no_vibes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_writes_something_else_gives_no_vibes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # It was taught to write music configs: real weights, each of whose answers is broken.
     (tmp_path / "text.txt").write_text("Rain fell on the harbour all night.")
     out = str(tmp_path / "vibes.jsonl")
-    words = ["vibes", "extract", str(tmp_path / "text.txt"), "--model", "tiny", "--output", out]
+    words = ["vibes", "extract", str(tmp_path / "text.txt"), "--model", CHAT, "--output", out]
     assert run([*words, "--attempts", "2", "--max-tokens", "24", "--json"]) == 1
     captured = capsys.readouterr()
     record = json.loads(captured.out)
     assert record["broken_answers"] == {"cut off": 2}
     [failed] = record["failed"]
     assert (failed["attempts"], failed["reason"]) == (2, "cut off")
-    assert failed["answer"].startswith("{")
     assert (tmp_path / "vibes.jsonl").read_text() == ""
-    assert "text.txt: 2 answers gave no vibe; the last one is cut off: '{" in captured.err
+    assert "text.txt: 2 answers gave no vibe; the last one is cut off: '" in captured.err
+
+
+def test_the_tiny_policy_is_refused_because_it_is_not_told_what_to_do(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refused(["tiny" if word == CHAT else word for word in words], capsys) == [
+        "--model must be a chat model that reads its system prompt, got 'tiny', whose chat template drops "
+        "vibe_v1; name another, such as gemma3-270m"
+    ]
+    assert not (tmp_path / "vibes.jsonl").exists()
