@@ -148,6 +148,8 @@ def test_what_cannot_be_exported_is_refused_with_a_cure(
     for flags, words in refusals.items():
         [line] = refused(["export", place, *flags], capsys)
         assert words in line
+    [line] = refused(["export", "s3://bucket/small", "--best"], capsys)
+    assert "must be a folder on this machine, got the URL 's3://bucket/small'; copy" in line
     weights = sweep.directory / "trials" / "low-s0" / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     [line] = refused(["export", place, "--trial", "low-s0"], capsys)
