@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import plotly.graph_objects as go
@@ -9,14 +10,14 @@ import plotly.graph_objects as go
 from analysis.curves import compute_curve_bands
 from analysis.figures.figure import Figure
 from analysis.figures.noise_band import noise_band
-from analysis.figures.theme import COLORS, INK, dash, look, new_figure, wrapped
+from analysis.figures.theme import COLORS, INK, dash, look, new_figure, pale, wrapped
 from analysis.summary import short_label, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.curves import CurveBand
-    from analysis.ranking import Ranking
+    from analysis.ranking import RankedRow, Ranking
     from analysis.sweep import Sweep
 
 __all__ = ["LEARNING_CURVES", "plot_learning_curves"]
@@ -24,6 +25,8 @@ __all__ = ["LEARNING_CURVES", "plot_learning_curves"]
 _MAX_BANDS: Final = 4
 """More bands than that lie on each other; the others are lines."""
 _MAX_LINES: Final = 6
+_LABEL_SHARE: Final = 0.075
+"""Height of a label in that of the plot, on a phone."""
 
 
 def plot_learning_curves(bands: Sequence[CurveBand], ranking: Ranking) -> go.Figure:
@@ -55,25 +58,40 @@ def plot_learning_curves(bands: Sequence[CurveBand], ranking: Ranking) -> go.Fig
             )
         )
     noise_band(figure, ranking, along="y")
-    for row in ranking.rows:
-        if row.kind == "baseline":
-            figure.add_hline(
-                y=row.objective.mean,
-                line={"color": INK, "dash": "dot", "width": 1},
-                annotation={"text": short_name(row), "x": 1, "xanchor": "right", "yanchor": "bottom"},
-            )
+    _level_lines(figure, [row for row in ranking.rows if row.kind == "baseline"], shown)
     return figure
+
+
+def _level_lines(figure: go.Figure, baselines: Sequence[RankedRow], shown: Sequence[CurveBand]) -> None:
+    """A dotted line for each baseline; a label names its value, and moves up from where another one lies."""
+    ends = [end for band in shown for one in band.objective for end in (one.low, one.high)]
+    ends += [row.objective.mean for row in baselines]
+    line_height = _LABEL_SHARE * (max(ends) - min(ends)) if ends else 0.0
+    free = -math.inf
+    for row in sorted(baselines, key=lambda row: row.objective.mean):
+        level = row.objective.mean
+        figure.add_hline(y=level, line={"color": INK, "dash": "dot", "width": 1})
+        at = max(level, free)
+        free = at + line_height
+        figure.add_annotation(
+            text=f"{short_name(row)} {level:.3f}",
+            x=1,
+            xref="x domain",
+            xanchor="right",
+            y=at,
+            yanchor="bottom",
+            showarrow=False,
+        )
 
 
 def _band(band: CurveBand, color: str) -> go.Scatter:
     """The area between the ends of the intervals."""
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return go.Scatter(
         x=[*band.steps, *reversed(band.steps)],
         y=[*(i.high for i in band.objective), *(i.low for i in reversed(band.objective))],
         mode="lines",
         fill="toself",
-        fillcolor=f"rgba({red}, {green}, {blue}, 0.12)",
+        fillcolor=pale(color, 0.09),
         line={"width": 0},
         hoverinfo="skip",
         showlegend=False,

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.figure import Figure
 from analysis.figures.noise_band import noise_band
-from analysis.figures.theme import error_bars, look, new_figure
+from analysis.figures.theme import error_bars, look, new_figure, pale
 from analysis.mixture import trained_shares, weight_effects
 from analysis.summary import short_name
 from common.reward_config import COMPONENTS
@@ -40,7 +40,8 @@ def plot_trained_weights(
             go.Scatter(
                 x=[one.shares[place] for one in trained],
                 y=[interval.mean for interval in intervals],
-                error_y=error_bars(intervals, marker["color"]),
+                # Pale: configurations with equal weights stand above each other.
+                error_y=error_bars(intervals, pale(marker["color"], 0.4)) | {"thickness": 1},
                 mode="markers",
                 marker=marker,
                 name=f"{effect.component}: correlation {effect.correlation:+.2f}, p {effect.p_value:.2g}",
