@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 import plotly.graph_objects as go
@@ -25,8 +24,6 @@ __all__ = ["LEARNING_CURVES", "plot_learning_curves"]
 _MAX_BANDS: Final = 4
 """More bands than that lie on each other; the others are lines."""
 _MAX_LINES: Final = 6
-_LABEL_SHARE: Final = 0.075
-"""Height of a label in that of the plot, on a phone."""
 
 
 def plot_learning_curves(bands: Sequence[CurveBand], ranking: Ranking) -> go.Figure:
@@ -58,29 +55,25 @@ def plot_learning_curves(bands: Sequence[CurveBand], ranking: Ranking) -> go.Fig
             )
         )
     noise_band(figure, ranking, along="y")
-    _level_lines(figure, [row for row in ranking.rows if row.kind == "baseline"], shown)
+    if shown:
+        _level_lines(figure, [row for row in ranking.rows if row.kind == "baseline"], shown)
     return figure
 
 
 def _level_lines(figure: go.Figure, baselines: Sequence[RankedRow], shown: Sequence[CurveBand]) -> None:
-    """A dotted line for each baseline; a label names its value, and moves up from where another one lies."""
-    ends = [end for band in shown for one in band.objective for end in (one.low, one.high)]
-    ends += [row.objective.mean for row in baselines]
-    line_height = _LABEL_SHARE * (max(ends) - min(ends)) if ends else 0.0
-    free = -math.inf
-    for row in sorted(baselines, key=lambda row: row.objective.mean):
+    """A grey line for each baseline, named in the legend: beside the line, names would lie on the curves."""
+    steps = [step for band in shown for step in band.steps]
+    for index, row in enumerate(baselines):
         level = row.objective.mean
-        figure.add_hline(y=level, line={"color": INK, "dash": "dot", "width": 1})
-        at = max(level, free)
-        free = at + line_height
-        figure.add_annotation(
-            text=f"{short_name(row)} {level:.3f}",
-            x=1,
-            xref="x domain",
-            xanchor="right",
-            y=at,
-            yanchor="bottom",
-            showarrow=False,
+        figure.add_trace(
+            go.Scatter(
+                x=[min(steps), max(steps)],
+                y=[level, level],
+                name=f"{short_name(row)} {level:.3f}",
+                mode="lines",
+                line={"color": INK, "dash": dash(index + 1)["dash"], "width": 1.5},
+                hovertemplate="%{y:.3f}",
+            )
         )
 
 
@@ -109,6 +102,6 @@ LEARNING_CURVES = Figure(
     "learning-curves",
     "How it was learned",
     "The six best configurations: each line is the mean over seeds, the band its 95 % interval (of the best "
-    "four); dotted lines are the baselines.",
+    "four); grey lines are the baselines.",
     _draw,
 )

@@ -109,19 +109,20 @@ def test_the_curves_plot_has_a_line_and_a_band_for_each_configuration(small_swee
     assert len([trace for trace in figure.data if trace.fill == "toself"]) == 2
 
 
-def test_baselines_that_are_alike_have_labels_above_each_other(new_sweep: NewSweep) -> None:
+def test_baselines_are_level_lines_that_no_label_hides(new_sweep: NewSweep) -> None:
     sweep = new_sweep()
     sweep.untrained([0.1, 0.3])
     sweep.trial("random valid configs", {0: [0.1, 0.29]}, kind="random_configs")
     sweep.trial("a", {0: [0.1, 0.3], 4: [0.7, 0.9]})
     stored = load_sweep(sweep.directory)
     figure = plot_learning_curves(compute_curve_bands(stored), compute_ranking(stored))
-    assert sorted(shape.y0 for shape in figure.layout.shapes) == pytest.approx([0.5975, 0.6])
-    lower, upper = figure.layout.annotations
-    assert (lower.text, upper.text) == ("random valid configs 0.598", "untrained policy 0.600")
-    low, high = (end for trace in figure.data if trace.fill for end in (min(trace.y), max(trace.y)))
-    assert lower.y == pytest.approx(0.5975)
-    assert upper.y - lower.y == pytest.approx(0.075 * (high - low))
+    levels = [trace for trace in figure.data if trace.line.color == INK]
+    assert [trace.name for trace in levels] == ["untrained policy 0.600", "random valid configs 0.598"]
+    assert [trace.x for trace in levels] == [(0, 4), (0, 4)]
+    assert [list(trace.y) for trace in levels] == [pytest.approx([0.6] * 2), pytest.approx([0.5975] * 2)]
+    # Without colors they are told from each other, too.
+    assert levels[0].line.dash != levels[1].line.dash
+    assert not figure.layout.annotations
 
 
 @pytest.mark.parametrize(

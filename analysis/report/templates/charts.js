@@ -19,8 +19,7 @@ function startCharts(figures) {
       // Below everything else: beside it, a phone would have no room for the plot.
       legend: { orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" },
       ternary: { bgcolor: "rgba(0,0,0,0)", aaxis: axis, baxis: axis, caxis: axis },
-      // On paper of their own: lines run through the places of labels.
-      annotationdefaults: { font: { color: ink }, bgcolor: colorOf("--card"), opacity: 0.9 },
+      annotationdefaults: { font: { color: ink } },
       hoverlabel: { bgcolor: colorOf("--card"), bordercolor: line, font: { color: colorOf("--ink") } },
     };
   };
