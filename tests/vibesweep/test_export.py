@@ -103,6 +103,7 @@ def test_the_card_of_an_adapter_on_an_adapter_does_not_send_one_to_peft(
     card = (sweep.directory / "exports" / "stacked-s0" / "adapter" / "README.md").read_text()
     assert "from trainables.policy import load_policy" in card
     assert "PeftModel" not in card
+    assert " over 1 seed and 8 vibes (95 % interval)" in card
 
 
 def test_the_sweeps_own_prompts_go_with_the_settings_that_name_them(
