@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from textwrap import shorten
+from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Folder"]
+
+_KINDS: Final = ("file", "s3", "gs", "hdfs")
+"""Of URLs."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,24 @@ class Folder:
         """The folder at a path, or at a URL such as `s3://bucket/runs/quickstart`.
 
         Raises:
-            UserError: a URL of no kind that pyarrow knows.
+            UserError: no path, a URL of no kind that pyarrow knows, or one that leads nowhere.
         """
-        if "://" not in str(place):
-            return cls(LocalFileSystem(), str(place).rstrip("/") or "/")
+        text = str(place)
+        if not text:
+            raise UserError("a sweep's folder must be named, got ''; give one such as runs/quickstart")
+        if "://" not in text:
+            return cls(LocalFileSystem(), text.rstrip("/") or "/")
+        if text.partition("://")[0] not in _KINDS:
+            raise UserError(
+                f"a sweep's URL must start with {', '.join(f'{kind}://' for kind in _KINDS[:-1])} or "
+                f"{_KINDS[-1]}://, got {text!r}; give a path or such a URL"
+            )
         try:
-            filesystem, path = FileSystem.from_uri(str(place))
+            filesystem, path = FileSystem.from_uri(text)
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(
-                f"a sweep's URL must start with file://, s3://, gs:// or hdfs://, got {place} ({error}); "
-                "give a path or such a URL"
+                f"a sweep's URL must name a folder of its kind, got {text!r} ({_reason(error)}); check its "
+                "spelling, the network and the credentials"
             ) from error
         return cls(filesystem, path.rstrip("/"))
 
@@ -47,12 +59,19 @@ class Folder:
         return Folder(self.filesystem, f"{self.path}/{name}")
 
     def read_bytes(self, name: str) -> bytes | None:
-        """A file's content; None where there is no such file."""
+        """A file's content; None where there is no such file.
+
+        Raises:
+            UserError: it cannot be asked for, or read.
+        """
         path = f"{self.path}/{name}"
-        if self.filesystem.get_file_info(path).type != FileType.File:
-            return None
-        with self.filesystem.open_input_stream(path) as file:
-            return bytes(file.read())
+        try:
+            if self.filesystem.get_file_info(path).type != FileType.File:
+                return None
+            with self.filesystem.open_input_stream(path) as file:
+                return bytes(file.read())
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
     def folders(self) -> list[str]:
         """Names of the folders inside, in order; none where there is no such folder."""
@@ -63,5 +82,20 @@ class Folder:
         return self._names(FileType.File)
 
     def _names(self, kind: FileType) -> list[str]:
-        found = self.filesystem.get_file_info(FileSelector(self.path, allow_not_found=True))
+        try:
+            found = self.filesystem.get_file_info(FileSelector(self.path, allow_not_found=True))
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
         return sorted(entry.base_name for entry in found if entry.type == kind)
+
+
+def _unreadable(path: str, error: OSError) -> UserError:
+    return UserError(
+        f"{path} must be readable, got an error ({_reason(error)}); check the network, the credentials and "
+        "who may read it"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """An error of pyarrow in one line; hdfs names dozens of places where it looked for Java."""
+    return shorten(str(error), 200, placeholder=" …")

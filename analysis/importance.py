@@ -36,6 +36,7 @@ __all__ = [
     "compute_importances",
     "fanova_shares",
     "share_of",
+    "why_no_importances",
 ]
 
 MIN_CONFIGURATIONS: Final = 8
@@ -90,6 +91,21 @@ class Importances:
     """Why there are none."""
 
 
+def why_no_importances(outcomes: Outcomes) -> str | None:
+    """Why it cannot be told which settings matter; None where it can."""
+    count = len(outcomes.labels)
+    if not outcomes.settings:
+        return "no setting varied between the configurations"
+    if count < MIN_CONFIGURATIONS:
+        return (
+            f"importance takes at least {MIN_CONFIGURATIONS} configurations, got {count}; with fewer, chance "
+            "looks as important as a setting"
+        )
+    if np.ptp(outcomes.means) == 0:
+        return "all configurations have the same objective"
+    return None
+
+
 def compute_importances(outcomes: Outcomes) -> Importances:
     """How much each setting that varied matters; reproducible, its draws are seeded.
 
@@ -98,16 +114,8 @@ def compute_importances(outcomes: Outcomes) -> Importances:
     """
     count = len(outcomes.labels)
     noise = outcomes.noise_share
-    if not outcomes.settings:
-        return Importances((), count, noise, "no setting varied between the configurations")
-    if count < MIN_CONFIGURATIONS:
-        reason = (
-            f"importance takes at least {MIN_CONFIGURATIONS} configurations, got {count}; with fewer, chance "
-            "looks as important as a setting"
-        )
+    if reason := why_no_importances(outcomes):
         return Importances((), count, noise, reason)
-    if np.ptp(outcomes.means) == 0:
-        return Importances((), count, noise, "all configurations have the same objective")
     fanova = share_of(outcomes, lambda means: fanova_shares(outcomes, means))
     ped = None
     if count >= MIN_CONFIGURATIONS_PED:

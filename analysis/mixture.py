@@ -7,19 +7,27 @@ any of them; `compute_ranking(sweep, weights=…)` has the whole ranking under o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from common.reward_config import COMPONENTS, Component, RewardWeights
+from common.reward_config import COMPONENTS, Component
 
 if TYPE_CHECKING:
-    from analysis.intervals import Scores
     from analysis.ranking import RankedRow, Ranking
     from analysis.sweep import Sweep
+    from common.reward_config import RewardConfig
 
-__all__ = ["MixturePoint", "WeightEffect", "mean_components", "weight_effects", "weight_map"]
+__all__ = [
+    "MixturePoint",
+    "TrainedShares",
+    "WeightEffect",
+    "mean_components",
+    "trained_shares",
+    "weight_effects",
+    "weight_map",
+]
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,29 @@ def weight_map(ranking: Ranking, *, steps: int = 20) -> list[MixturePoint]:
     return points
 
 
+class TrainedShares(NamedTuple):
+    """A ranked configuration and the weights that it was trained with."""
+
+    row: RankedRow
+    shares: tuple[float, float, float]
+    """Each weight's share of their sum, in the order of COMPONENTS."""
+
+
+def trained_shares(sweep: Sweep, ranking: Ranking) -> list[TrainedShares]:
+    """What each ranked configuration was trained for.
+
+    Only ratios of weights matter where rewards are scaled by group, so each weight counts as its share; that
+    of audio is 0 where the reward has no sound (`schema_only`). A configuration that changed while it trained
+    has no one weight, and is left out.
+    """
+    trained = {
+        trial.record.config_hash: _shares(trial.record.config.grpo.reward)
+        for trial in sweep.trials
+        if trial.record.kind == "trial"
+    }
+    return [TrainedShares(row, trained[row.config_hash]) for row in ranking.configurations if not row.changes]
+
+
 @dataclass(frozen=True)
 class WeightEffect:
     """How a trained weight and the outcome go together over a sweep's configurations."""
@@ -87,31 +118,26 @@ class WeightEffect:
 
 
 def weight_effects(sweep: Sweep, ranking: Ranking) -> list[WeightEffect]:
-    """The correlation of each trained reward weight with the outcome.
-
-    Only ratios of weights matter where rewards are scaled by group, so each weight counts as its share. A
-    configuration that changed while it trained has no one weight, and is left out.
+    """The correlation of each trained reward weight's share with the outcome.
 
     Returns:
         An entry for each weight that takes two values or more over at least three configurations.
     """
-    trained = {
-        trial.record.config_hash: trial.record.config.grpo.reward.weights
-        for trial in sweep.trials
-        if trial.record.kind == "trial"
-    }
-    rows = [row for row in ranking.configurations if not row.changes]
-    shares = np.array([_shares(trained[row.config_hash]) for row in rows]).reshape(-1, len(COMPONENTS))
-    outcome = np.array([row.objective.mean for row in rows])
+    trained = trained_shares(sweep, ranking)
+    shares = np.array([one.shares for one in trained]).reshape(-1, len(COMPONENTS))
+    outcome = np.array([one.row.objective.mean for one in trained])
     effects = []
     for component, share in zip(COMPONENTS, shares.T, strict=True):
-        if len(rows) < 3 or np.ptp(share) == 0 or np.ptp(outcome) == 0:
+        if len(trained) < 3 or np.ptp(share) == 0 or np.ptp(outcome) == 0:
             continue
         found = spearmanr(share, outcome)
-        effects.append(WeightEffect(component, float(found.statistic), float(found.pvalue), len(rows)))
+        effects.append(WeightEffect(component, float(found.statistic), float(found.pvalue), len(trained)))
     return effects
 
 
-def _shares(weights: RewardWeights) -> Scores:
-    values = np.array(weights.as_tuple())
-    return np.asarray(values / values.sum())
+def _shares(reward: RewardConfig) -> tuple[float, float, float]:
+    form, schema, audio = reward.weights.as_tuple()
+    if reward.reward_type == "schema_only":
+        audio = 0.0
+    total = form + schema + audio
+    return form / total, schema / total, audio / total

@@ -52,8 +52,8 @@ def model_card(sweep: Sweep, ranking: Ranking, winner: Winner, *, base: str, bas
         f"- Configuration: {short_name(row)}; rank {row.rank} of {len(ranking.rows)} with the baselines, "
         f"{len(ranking.configurations)} of which are configurations.",
         f"- Held-out objective ({objective_formula(ranking)}): {plus_minus(row.objective)} over "
-        f"{len(row.seeds)} seeds and {row.num_vibes} vibes (95 % interval); this seed, {record.seed}: "
-        f"{winner.by_seed[record.seed]:.3f}.",
+        f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)} and {row.num_vibes} vibes (95 % interval); this "
+        f"seed, {record.seed}: {winner.by_seed[record.seed]:.3f}.",
         f"- {row.validity:.0%} of its held-out completions keep the contract.",
     ]
     if row.difference:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from scipy.stats import spearmanr
 
 from analysis.curves import compute_learning_curves
+from analysis.summary import short_label
 
 if TYPE_CHECKING:
     from analysis.curves import LearningCurve
@@ -79,8 +80,8 @@ class StoppingAudit:
         return (
             f"{len(able)} of {len(told)} stopped trials could have passed the best configuration, "
             f"and {len(likely)} would have with the gains of at least half of the finished trials; nearest "
-            f"was {first.label}, seed {first.seed}, stopped at step {first.step}: with the gains of "
-            f"{first.share_won:.0%}."
+            f"was {short_label(first.label)}, seed {first.seed}, stopped at step {first.step}: with the "
+            f"gains of {first.share_won:.0%}."
         )
 
 

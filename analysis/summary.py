@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from common.reward_config import COMPONENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analysis.comparisons import Difference
     from analysis.detection import Lead, SweepDetection
     from analysis.intervals import Interval
@@ -79,11 +81,13 @@ def summary(ranking: Ranking) -> list[str]:
             f"It is the best of {num} with probability {best.prospect.probability:.2f}; corrected for having "
             f"been picked, {best.prospect.expected:.3f} is to be expected of it again."
         )
+        sentences += _likelier(best, others)
     if best.difference:
         sentences += _against_untrained(best.difference, ranking.num_compared)
     tied = [short_name(row) for row in others if row.tied_with_best]
     if tied:
-        named = ", ".join(tied[:3]) + (f" and {len(tied) - 3} more" if len(tied) > 3 else "")
+        # A name has commas of its own.
+        named = "; ".join(tied[:3]) + (f"; and {len(tied) - 3} more" if len(tied) > 3 else "")
         sentences.append(f"Cannot be told from the best (≈): {named}. More seeds or vibes would tell.")
     elif peers := [row for row in others if bool(row.infeasible) == bool(best.infeasible)]:
         feasible = "feasible " if len(peers) < len(others) else ""
@@ -107,6 +111,17 @@ def _below_baselines(best: RankedRow, ranking: Ranking) -> list[str]:
     *firsts, last = better
     named = f"{', '.join(firsts)} and {last}" if firsts else last
     return [f"{'Baselines have' if firsts else 'A baseline has'} a higher objective than that: {named}."]
+
+
+def _likelier(best: RankedRow, others: Sequence[RankedRow]) -> list[str]:
+    """Who is the best with a higher probability than the one with the highest mean."""
+    rated = [(row.prospect.probability, row) for row in (best, *others) if row.prospect]
+    probability, row = max(rated, key=lambda one: one[0])
+    if row is best:
+        return []
+    closer = row.objective.half_width < best.objective.half_width
+    why = ": its mean is known more closely" if closer else ""
+    return [f"Likelier to be the best, with probability {probability:.2f}, is {short_name(row)}{why}."]
 
 
 def _detection(found: SweepDetection, difference: Difference | None) -> list[str]:
@@ -151,10 +166,12 @@ def _against_untrained(difference: Difference, num_compared: int) -> list[str]:
     if difference.validity and difference.audio and difference.audio_over_valid:
         over_valid = difference.audio_over_valid
         verdict = "more than noise" if over_valid.excludes_zero else "which noise could explain"
+        kept = "worse" if difference.validity.mean < 0 else "better"
         sentences.append(
             f"Of that, {plus_minus(difference.validity, signed=True)} comes from keeping the contract "
-            f"better, and {plus_minus(difference.audio, signed=True)} from how the configs sound: audio over "
-            f"the completions that can be rendered moved by {plus_minus(over_valid, signed=True)}, {verdict}."
+            f"{kept}, and {plus_minus(difference.audio, signed=True)} from how the configs sound: audio "
+            "over the completions that can be rendered moved by "
+            f"{plus_minus(over_valid, signed=True)}, {verdict}."
         )
     else:
         sentences.append(

@@ -27,7 +27,9 @@ ADAPTER_FILE: Final = "adapter_config.json"
 
 
 def export(
-    directory: Annotated[Path, typer.Argument(help="The sweep's folder, such as runs/quickstart.")],
+    place: Annotated[
+        str, typer.Argument(metavar="DIRECTORY", help="The sweep's folder, such as runs/quickstart.")
+    ],
     best: Annotated[
         bool, typer.Option("--best", help="The best configuration's seed with the highest objective.")
     ] = False,
@@ -42,13 +44,19 @@ def export(
     """Write a trial's settings and adapter, with a model card, to a folder of their own."""
     if best == (trial is not None):
         raise UserError("what to export must be said once, with --best or with --trial ID")
+    if "://" in place:
+        raise UserError(
+            f"what is exported from must be a folder on this machine, got the URL {place!r}; copy the sweep "
+            "here first, with a tool such as `aws s3 sync`"
+        )
+    directory = Path(place)
     from analysis import compute_ranking, load_sweep  # noqa: PLC0415
     from analysis.model_card import model_card  # noqa: PLC0415
     from analysis.summary import short_name  # noqa: PLC0415
     from analysis.winner import best_trial, cautions, named_trial  # noqa: PLC0415
     from trainables.adapter_export import export_adapter  # noqa: PLC0415 - imports peft
 
-    sweep = load_sweep(directory)
+    sweep = load_sweep(place)
     ranking = compute_ranking(sweep)
     winner = best_trial(sweep, ranking) if trial is None else named_trial(sweep, ranking, trial)
     trial_id = winner.trial.record.trial_id

@@ -10,6 +10,7 @@ from analysis.figures.ranking import DIFFERENCES, RANKING
 from analysis.figures.response import RESPONSE
 from analysis.figures.reward_shares import REWARD_MIXTURE
 from analysis.figures.stopping import STOPPING
+from analysis.figures.trained_weights import TRAINED_WEIGHTS
 from analysis.figures.weight_map import WEIGHT_MAP
 
 __all__ = ["FIGURES", "Figure"]
@@ -20,6 +21,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
     LEARNING_CURVES,
     WEIGHT_MAP,
     REWARD_MIXTURE,
+    TRAINED_WEIGHTS,
     IMPORTANCE,
     INTERACTIONS,
     RESPONSE,

@@ -9,14 +9,14 @@ import plotly.graph_objects as go
 from analysis.curves import compute_curve_bands
 from analysis.figures.figure import Figure
 from analysis.figures.noise_band import noise_band
-from analysis.figures.theme import COLORS, INK, dash, look, new_figure, wrapped
+from analysis.figures.theme import COLORS, INK, dash, look, new_figure, pale, wrapped
 from analysis.summary import short_label, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.curves import CurveBand
-    from analysis.ranking import Ranking
+    from analysis.ranking import RankedRow, Ranking
     from analysis.sweep import Sweep
 
 __all__ = ["LEARNING_CURVES", "plot_learning_curves"]
@@ -55,25 +55,36 @@ def plot_learning_curves(bands: Sequence[CurveBand], ranking: Ranking) -> go.Fig
             )
         )
     noise_band(figure, ranking, along="y")
-    for row in ranking.rows:
-        if row.kind == "baseline":
-            figure.add_hline(
-                y=row.objective.mean,
-                line={"color": INK, "dash": "dot", "width": 1},
-                annotation={"text": short_name(row), "x": 1, "xanchor": "right", "yanchor": "bottom"},
-            )
+    if shown:
+        _level_lines(figure, [row for row in ranking.rows if row.kind == "baseline"], shown)
     return figure
+
+
+def _level_lines(figure: go.Figure, baselines: Sequence[RankedRow], shown: Sequence[CurveBand]) -> None:
+    """A grey line for each baseline, named in the legend: beside the line, names would lie on the curves."""
+    steps = [step for band in shown for step in band.steps]
+    for index, row in enumerate(baselines):
+        level = row.objective.mean
+        figure.add_trace(
+            go.Scatter(
+                x=[min(steps), max(steps)],
+                y=[level, level],
+                name=f"{short_name(row)} {level:.3f}",
+                mode="lines",
+                line={"color": INK, "dash": dash(index + 1)["dash"], "width": 1.5},
+                hovertemplate="%{y:.3f}",
+            )
+        )
 
 
 def _band(band: CurveBand, color: str) -> go.Scatter:
     """The area between the ends of the intervals."""
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return go.Scatter(
         x=[*band.steps, *reversed(band.steps)],
         y=[*(i.high for i in band.objective), *(i.low for i in reversed(band.objective))],
         mode="lines",
         fill="toself",
-        fillcolor=f"rgba({red}, {green}, {blue}, 0.12)",
+        fillcolor=pale(color, 0.09),
         line={"width": 0},
         hoverinfo="skip",
         showlegend=False,
@@ -91,6 +102,6 @@ LEARNING_CURVES = Figure(
     "learning-curves",
     "How it was learned",
     "The six best configurations: each line is the mean over seeds, the band its 95 % interval (of the best "
-    "four); dotted lines are the baselines.",
+    "four); grey lines are the baselines.",
     _draw,
 )

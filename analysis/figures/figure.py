@@ -27,3 +27,5 @@ class Figure:
     """What it shows and how to read it, in one sentence."""
     draw: Callable[[Sweep, Ranking], go.Figure | None]
     """None where the sweep has nothing to show of it."""
+    answer: Callable[[Sweep, Ranking], str | None] = lambda sweep, ranking: None
+    """What it comes to in this sweep, or why nothing is drawn; None where nothing needs saying."""

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from analysis.figures.figure import Figure
 from analysis.figures.theme import COLORS, INK, REFERENCE, new_figure, wrapped
-from analysis.importance import compute_importances
+from analysis.importance import compute_importances, why_no_importances
 from analysis.interactions import compute_interactions
 from analysis.outcomes import compute_outcomes
 from analysis.summary import short_setting
@@ -134,6 +134,12 @@ def _draw_interactions(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     return plot_interactions(found) if found and found.pairs else None
 
 
+def _importances_answer(sweep: Sweep, ranking: Ranking) -> str | None:
+    outcomes = compute_outcomes(sweep, ranking)
+    reason = why_no_importances(outcomes) if outcomes else None
+    return f"This cannot be told: {reason}." if reason else None
+
+
 IMPORTANCE = Figure(
     "importance",
     "Which settings matter",
@@ -141,6 +147,7 @@ IMPORTANCE = Figure(
     "decides about being among the best (PED-ANOVA), with 95 % intervals; pale bars do not pass "
     "what chance reaches (diamonds), and noise alone makes up the variance left of the dashed line.",
     _draw_importances,
+    _importances_answer,
 )
 INTERACTIONS = Figure(
     "interactions",

@@ -22,7 +22,11 @@ __all__ = ["DIFFERENCES", "RANKING", "plot_differences", "plot_ranking"]
 
 _LINE_PX: Final = 19
 _MAX_CONFIGURATIONS: Final = 30
-_MARKS: Final = {"trial": (COLORS[0], "circle"), "baseline": (INK, "diamond-open")}
+_MARKS: Final = {
+    "trial": (COLORS[0], "circle"),
+    "infeasible": (COLORS[1], "x"),
+    "baseline": (INK, "diamond-open"),
+}
 
 
 def plot_ranking(ranking: Ranking) -> go.Figure:
@@ -57,8 +61,10 @@ def _rows(rows: Sequence[RankedRow], intervals: Sequence[Interval]) -> go.Figure
         shown = [
             (name, interval)
             for name, row, interval in zip(names, rows, intervals, strict=True)
-            if row.kind == kind
+            if _kind(row) == kind
         ]
+        if not shown:
+            continue
         figure.add_trace(
             go.Scatter(
                 x=[interval.mean for _, interval in shown],
@@ -78,6 +84,10 @@ def _rows(rows: Sequence[RankedRow], intervals: Sequence[Interval]) -> go.Figure
     return figure
 
 
+def _kind(row: RankedRow) -> str:
+    return "infeasible" if row.infeasible else row.kind
+
+
 def _draw_ranking(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     return plot_ranking(ranking) if ranking.rows else None
 
@@ -89,8 +99,8 @@ def _draw_differences(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
 RANKING = Figure(
     "ranking",
     "Held-out objective",
-    "Each configuration (filled) and baseline (open) with its 95 % interval; what lies in the shaded band is "
-    "closer to the best than this sweep can tell.",
+    "Each configuration (filled; a cross where it is infeasible) and baseline (open) with its 95 % interval; "
+    "what lies in the shaded band is closer to the best than this sweep can tell.",
     _draw_ranking,
 )
 DIFFERENCES = Figure(

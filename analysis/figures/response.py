@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from analysis.response import ResponseCurve
     from analysis.sweep import Sweep
 
-__all__ = ["RESPONSE", "plot_responses"]
+__all__ = ["RESPONSE", "log_ticks", "plot_responses"]
 
 
 def plot_responses(curves: Sequence[ResponseCurve], ranking: Ranking) -> go.Figure:
@@ -51,21 +52,47 @@ def plot_responses(curves: Sequence[ResponseCurve], ranking: Ranking) -> go.Figu
         )
         # Everything else is equal, or others differ too.
         basis = "" if curve.basis == "matched" else ", averaged over the others"
-        figure.update_xaxes(title_text=f"{short_setting(curve.path)}{basis}", row=row, col=1)
+        figure.update_xaxes(
+            title={"text": f"{short_setting(curve.path)}{basis}", "standoff": 8}, row=row, col=1
+        )
         if not curve.is_number:
             figure.update_xaxes(type="category", row=row, col=1)
             continue
         figure.update_xaxes(type="log" if curve.is_log else "linear", row=row, col=1)
+        values = [level.value for level in curve.levels]
         if not curve.is_binned:
-            values = [level.value for level in curve.levels]
             texts = [level.label for level in curve.levels]
             figure.update_xaxes(tickvals=values, ticktext=texts, tickangle=0, row=row, col=1)
         else:
-            figure.update_xaxes(nticks=6, tickangle=0, row=row, col=1)
+            ticks = log_ticks(min(values), max(values)) if curve.is_log else []
+            figure.update_xaxes(
+                nticks=6,
+                tickvals=ticks if len(ticks) > 1 else None,
+                tickformat="~g",
+                tickangle=0,
+                row=row,
+                col=1,
+            )
     noise_band(figure, ranking, along="y")
     figure.update_yaxes(title_text="objective")
     figure.update_layout(template=TEMPLATE, height=60 + 260 * rows)
     return figure
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers that divide a logarithmic axis; plotly would write digits without their power of ten.
+
+    Args:
+        low: > 0; where the axis begins.
+        high: >= low.
+
+    Returns:
+        1, 2 and 5 times powers of ten between the two, or powers of ten alone where these are many.
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    digits = (1, 2, 5) if last - first <= 2 else (1,)
+    ticks = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in digits]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def _draw(sweep: Sweep, ranking: Ranking) -> go.Figure | None:

@@ -69,6 +69,7 @@ def plot_reward_mixtures(mixtures: Sequence[RewardMixture]) -> go.Figure:
                 marker=REFERENCE,
                 name="share of the weights",
                 legendgroup="nominal",
+                legendrank=2000,
                 showlegend=index == 0,
                 hovertemplate="%{x:.0%} of the weights",
             )

@@ -85,10 +85,16 @@ def _draw(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     return plot_stopping(audit, compute_learning_curves(sweep, ranking.objective), ranking)
 
 
+def _answer(sweep: Sweep, ranking: Ranking) -> str | None:
+    audit = compute_stopping_audit(sweep, ranking)
+    return audit.says if audit else None
+
+
 STOPPING = Figure(
     "stopping",
     "Would the stopped ones have won?",
     "Crosses are trials that the scheduler stopped, larger the more finished trials gained enough from the "
     "same step on to have brought them past the best.",
     _draw,
+    _answer,
 )

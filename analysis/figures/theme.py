@@ -25,6 +25,7 @@ __all__ = [
     "error_bars",
     "look",
     "new_figure",
+    "pale",
     "wrapped",
 ]
 
@@ -82,6 +83,17 @@ def look(index: int) -> dict[str, Any]:
 def dash(index: int) -> dict[str, Any]:
     """Color and dash of the index-th line; the pair is the same again after 30."""
     return {"color": COLORS[index % len(COLORS)], "dash": _DASHES[index % len(_DASHES)], "width": 2}
+
+
+def pale(color: str, opacity: float) -> str:
+    """A color of COLORS that lets show through what lies below it.
+
+    Args:
+        color: such as `#0072b2`.
+        opacity: 0 to 1.
+    """
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity:g})"
 
 
 def error_bars(intervals: list[Interval], color: str) -> dict[str, Any]:

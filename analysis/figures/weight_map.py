@@ -31,9 +31,11 @@ def plot_weight_map(points: Sequence[MixturePoint]) -> go.Figure:
         figure.add_trace(
             go.Scatterternary(
                 **dict(zip("abc", (list(share) for share in shares), strict=True)),
-                name=wrapped(f"{name} ({len(won) / len(points):.0%})", 40),
+                name=wrapped(f"{name} ({_share(len(won) / len(points))})", 40),
                 mode="markers",
-                marker=look(index),
+                marker=look(index) | {"size": 7},
+                # Those on the edges, where a component does not count, would be cut in half.
+                cliponaxis=False,
                 customdata=[(point.objective, point.lead) for point in won],
                 hovertemplate="format %{a:.2f}, schema %{b:.2f}, audio %{c:.2f}<br>objective "
                 "%{customdata[0]:.3f}, ahead by %{customdata[1]:.3f}",
@@ -52,6 +54,10 @@ def plot_weight_map(points: Sequence[MixturePoint]) -> go.Figure:
     return figure
 
 
+def _share(share: float) -> str:
+    return "under 1%" if share < 0.01 else f"{share:.0%}"
+
+
 def _draw(sweep: Sweep, ranking: Ranking) -> go.Figure | None:
     points = weight_map(ranking)
     return plot_weight_map(points) if len(ranking.configurations) > 1 else None
@@ -61,6 +67,6 @@ WEIGHT_MAP = Figure(
     "weight-map",
     "Which configuration wins under which weights",
     "Each point is one mixture of the three evaluation weights, in the color and symbol of the configuration "
-    "with the highest objective there; how far ahead it is, is in the label.",
+    "with the highest objective there; pointing at it tells how far that one is ahead.",
     _draw,
 )

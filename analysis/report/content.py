@@ -108,11 +108,15 @@ def _facts(ranking: Ranking) -> tuple[Fact, ...]:
 def _charts(sweep: Sweep, ranking: Ranking) -> tuple[Chart, ...]:
     charts = []
     for figure in FIGURES:
-        drawn = figure.draw(sweep, ranking)
+        drawn, answer = figure.draw(sweep, ranking), figure.answer(sweep, ranking)
+        content = None
         if drawn is not None:
             content = json.loads(drawn.to_json())
             # The page has a title and a look of its own, light and dark.
             for own in ("template", "title"):
                 content["layout"].pop(own, None)
-            charts.append(Chart(name=figure.name, title=figure.title, says=figure.says, figure=content))
+        if content or answer:
+            charts.append(
+                Chart(name=figure.name, title=figure.title, says=figure.says, answer=answer, figure=content)
+            )
     return tuple(charts)

@@ -98,13 +98,15 @@ class Vibe(FrozenModel):
 
 
 class Chart(FrozenModel):
-    """A plotly figure."""
+    """A plotly figure, with what it comes to in this sweep; or why there is none."""
 
     name: str
     title: str
     says: str
-    figure: dict[str, Any]
-    """`data` and `layout` of plotly."""
+    """How to read it."""
+    answer: str | None
+    figure: dict[str, Any] | None
+    """`data` and `layout` of plotly; None where nothing is drawn, and the answer says why."""
 
 
 class Fact(FrozenModel):

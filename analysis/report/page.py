@@ -66,7 +66,7 @@ def render_page(data: ReportData, clips: Mapping[str, str]) -> str:
                     }
                     for row in data.rows
                 ],
-                "charts": {chart.name: chart.figure for chart in data.charts},
+                "charts": {chart.name: chart.figure for chart in data.charts if chart.figure},
             }
         ),
         clips_json=_embedded({"type": CLIP_TYPE, "files": dict(clips)}),

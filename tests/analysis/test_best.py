@@ -103,6 +103,19 @@ def test_configurations_are_compared_on_the_vibes_that_all_have(new_sweep: NewSw
     assert (rows["untrained policy"]["p_best"], rows["untrained policy"]["expected"]) == (None, None)
 
 
+def test_a_steadier_configuration_may_be_likelier_to_be_the_best(new_sweep: NewSweep) -> None:
+    sweep = new_sweep()
+    # The first one's mean is higher by 0.004, and its vibes are all over the place.
+    sweep.trial("wild", {1: [0.9, -0.5, 0.8, -0.4, 0.7, 0.348]})
+    sweep.trial("steady", {1: [0.3, 0.31, 0.3, 0.29, 0.3, 0.3]})
+    sweep.trial("low", {1: [0.1, 0.11, 0.1, 0.09, 0.1, 0.1]})
+    ranking = compute_ranking(load_sweep(sweep.directory))
+    assert [row.label for row in ranking.configurations] == ["wild", "steady", "low"]
+    sentences = ranking_json(ranking)["summary"]
+    assert sentences[2].startswith("Likelier to be the best, with probability 0.")
+    assert sentences[2].endswith(", is steady: its mean is known more closely.")
+
+
 def test_the_summary_says_how_probable_the_best_is(new_sweep: NewSweep) -> None:
     sweep = new_sweep()
     sweep.trial("a", {1: [0.0, 0.2, 0.1]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,8 @@ from analysis.curves import compute_curve_bands
 from analysis.figures import FIGURES
 from analysis.figures.curves import plot_learning_curves
 from analysis.figures.ranking import plot_differences, plot_ranking
+from analysis.figures.response import log_ticks
+from analysis.figures.stopping import STOPPING
 from analysis.figures.theme import COLORS, INK, dash, look, wrapped
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ def drawn(directory: Path, but: str = "") -> dict[str, go.Figure]:
 
 
 def test_every_figure_has_a_name_of_its_own_and_says_what_it_shows() -> None:
-    assert len({figure.name for figure in FIGURES}) == len(FIGURES) == 10
+    assert len({figure.name for figure in FIGURES}) == len(FIGURES) == 11
     for figure in FIGURES:
         assert figure.name == figure.name.lower().replace(" ", "-")
         assert figure.says.endswith(".")
@@ -43,7 +46,8 @@ def test_a_sweep_without_outcomes_has_no_figures(new_sweep: NewSweep) -> None:
 
 def test_all_figures_of_a_searched_sweep_are_drawn_on_any_page(searched_sweep: SweepWriter) -> None:
     figures = drawn(searched_sweep.directory)
-    assert list(figures) == [figure.name for figure in FIGURES]
+    # What was trained for did not vary.
+    assert list(figures) == [figure.name for figure in FIGURES if figure.name != "trained-weights"]
     for figure in figures.values():
         assert figure.layout.template.layout.paper_bgcolor == "rgba(0, 0, 0, 0)"
         assert figure.layout.template.layout.font.color == INK
@@ -75,10 +79,23 @@ def test_the_ranking_plot_shows_every_row_best_on_top(small_sweep: SweepWriter) 
 
 def test_the_gains_are_those_of_the_configurations(small_sweep: SweepWriter) -> None:
     ranking = compute_ranking(load_sweep(small_sweep.directory))
-    trials, baselines = plot_differences(ranking).data
+    [trials] = plot_differences(ranking).data
     assert list(trials.x) == [row.difference.total.mean for row in ranking.configurations if row.difference]
     assert len(trials.x) == 2
-    assert len(baselines.x) == 0
+
+
+def test_an_infeasible_configuration_is_drawn_as_a_cross(new_sweep: NewSweep) -> None:
+    sweep = new_sweep(sentinels={"min_heard": 2})
+    silent = {"similarity": 0.4, "mismatched": 0.2, "level_db": -120.0, "clipped": 0.0, "flatness": 0.1}
+    sweep.trial("silent", {4: [0.8, 0.9]}, heard=lambda vibe: silent)
+    sweep.trial("sound", {4: [0.1, 0.2]})
+    marks = {
+        name: trace.marker.symbol
+        for trace in plot_ranking(compute_ranking(load_sweep(sweep.directory))).data
+        for name in trace.y
+        if name
+    }
+    assert marks == {"1.\u00a0sound": "circle", "2.\u00a0silent": "x"}
 
 
 def test_the_curves_plot_has_a_line_and_a_band_for_each_configuration(small_sweep: SweepWriter) -> None:
@@ -90,6 +107,41 @@ def test_the_curves_plot_has_a_line_and_a_band_for_each_configuration(small_swee
     assert list(lines[0].x) == [0, 4]
     assert lines[0].y[-1] == pytest.approx(0.7)
     assert len([trace for trace in figure.data if trace.fill == "toself"]) == 2
+
+
+def test_baselines_are_level_lines_that_no_label_hides(new_sweep: NewSweep) -> None:
+    sweep = new_sweep()
+    sweep.untrained([0.1, 0.3])
+    sweep.trial("random valid configs", {0: [0.1, 0.29]}, kind="random_configs")
+    sweep.trial("a", {0: [0.1, 0.3], 4: [0.7, 0.9]})
+    stored = load_sweep(sweep.directory)
+    figure = plot_learning_curves(compute_curve_bands(stored), compute_ranking(stored))
+    levels = [trace for trace in figure.data if trace.line.color == INK]
+    assert [trace.name for trace in levels] == ["untrained policy 0.600", "random valid configs 0.598"]
+    assert [trace.x for trace in levels] == [(0, 4), (0, 4)]
+    assert [list(trace.y) for trace in levels] == [pytest.approx([0.6] * 2), pytest.approx([0.5975] * 2)]
+    # Without colors they are told from each other, too.
+    assert levels[0].line.dash != levels[1].line.dash
+    assert not figure.layout.annotations
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1.5e-4, 4e-3, [2e-4, 5e-4, 1e-3, 2e-3]),
+        (1e-5, 1e-1, [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]),
+        (0.3, 0.4, []),
+    ],
+)
+def test_a_logarithmic_axis_has_round_numbers(low: float, high: float, ticks: list[float]) -> None:
+    assert log_ticks(low, high) == ticks
+
+
+def test_what_stopping_cost_is_said_beside_its_plot(searched_sweep: SweepWriter) -> None:
+    stored = load_sweep(searched_sweep.directory)
+    answer = STOPPING.answer(stored, compute_ranking(stored))
+    assert answer is not None
+    assert re.match(r"(None|\d) of 3 stopped trials ", answer), answer
 
 
 def test_no_two_of_thirty_things_look_the_same_without_color() -> None:

@@ -59,11 +59,34 @@ def test_a_sweep_is_read_from_a_url(small_sweep: SweepWriter) -> None:
     assert compute_ranking(there) == compute_ranking(load_sweep(small_sweep.directory))
 
 
-def test_a_url_of_an_unknown_kind_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (
+            "ftp://server/runs/small",
+            "a sweep's URL must start with file://, s3://, gs:// or hdfs://, got 'ftp:",
+        ),
+        (
+            "s3://bucket/small?no=1",
+            "URL must name a folder of its kind, got 's3://bucket/small?no=1' (Unexpected",
+        ),
+        ("", "a sweep's folder must be named, got ''; give"),
+    ],
+)
+def test_what_names_no_folder_is_refused(place: str, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        load_sweep(place)
+
+
+def test_a_bucket_that_cannot_be_reached_is_named_in_one_short_line() -> None:
+    # Nothing listens there. With a region nothing is asked before the first file is.
+    place = "s3://bucket/small?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:1"
     with pytest.raises(
-        UserError, match="a sweep's URL must start with file://, s3://, gs:// or hdfs://, got"
-    ):
-        load_sweep("ftp://server/runs/small")
+        UserError, match=r"bucket/small/sweep.json must be readable, got an error \("
+    ) as error:
+        load_sweep(place)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
 
 
 def test_the_ledger_becomes_one_parquet_file(small_sweep: SweepWriter, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis import compute_ranking, load_sweep, ranking_json
+from analysis.figures.trained_weights import TRAINED_WEIGHTS
 from analysis.figures.weight_map import plot_weight_map
-from analysis.mixture import mean_components, weight_effects, weight_map
+from analysis.mixture import mean_components, trained_shares, weight_effects, weight_map
 from analysis.ranking_csv import ranking_csv
 from common.reward_config import RewardWeights
 from tests.analysis.conftest import SweepWriter
@@ -98,9 +99,40 @@ def test_a_trained_weight_and_the_outcome_are_correlated_by_rank(new_sweep: NewS
     assert [effect.num_configurations for effect in effects] == [3, 3]
 
 
+def test_what_was_trained_for_is_drawn_against_the_outcome(new_sweep: NewSweep) -> None:
+    sweep = new_sweep()
+    path = "grpo.reward.weights"
+    for audio, outcome in ((1.0, 0.0), (3.0, 0.2), (9.0, 0.1)):
+        params = {f"{path}.format_weight": 1.0, f"{path}.schema_weight": 0.0, f"{path}.audio_weight": audio}
+        sweep.trial(f"audio={audio}", {1: [outcome, outcome + 0.1]}, params=params)
+    stored = load_sweep(sweep.directory)
+    figure = TRAINED_WEIGHTS.draw(stored, compute_ranking(stored))
+    assert figure is not None
+    form, sound = figure.data
+    # Best first: 3 of 4, then 9 of 10 and 1 of 2. By rank they go up, up, down: 1 - 6 x 2 / (3 x 8).
+    assert list(sound.x) == pytest.approx([0.75, 0.9, 0.5])
+    assert list(sound.y) == pytest.approx([0.625, 0.575, 0.525])
+    assert list(form.x) == pytest.approx([0.25, 0.1, 0.5])
+    assert (form.name, sound.name) == (
+        "format: correlation -0.50, p 0.67",
+        "audio: correlation +0.50, p 0.67",
+    )
+
+
+def test_a_reward_without_sound_was_not_trained_for_sound(new_sweep: NewSweep) -> None:
+    sweep = new_sweep()
+    sweep.trial("a", {1: [0.1, 0.2]}, params={"grpo.reward.reward_type": "schema_only"})
+    stored = load_sweep(sweep.directory)
+    [trained] = trained_shares(stored, compute_ranking(stored))
+    # 0.2 and 0.3 of 0.5; the third weight, 0.5, weighs nothing.
+    assert trained.shares == pytest.approx((0.4, 0.6, 0.0))
+
+
 def test_weights_that_never_varied_have_no_effect_to_tell(new_sweep: NewSweep) -> None:
     stored = load_sweep(write(new_sweep()).directory)
-    assert weight_effects(stored, compute_ranking(stored)) == []
+    ranking = compute_ranking(stored)
+    assert weight_effects(stored, ranking) == []
+    assert TRAINED_WEIGHTS.draw(stored, ranking) is None
 
 
 def test_the_triangle_has_a_trace_for_each_winner(new_sweep: NewSweep) -> None:

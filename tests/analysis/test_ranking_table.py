@@ -90,6 +90,18 @@ def test_a_best_configuration_that_is_below_a_baseline_is_said_to_be(
         assert sentence in text
 
 
+def test_names_with_commas_are_told_apart_and_a_loss_is_no_gain(new_sweep: NewSweep) -> None:
+    sweep = new_sweep()
+    sweep.untrained([0.1, 0.3, 0.2])
+    for rank in (4, 8, 16):
+        params = {"lora.r": rank, "grpo.beta": 0.02}
+        label = f"lora.r={rank}, grpo.beta=0.02"
+        sweep.trial(label, {4: [0.5 - rank / 1000, None, 0.4]}, params=params)
+    text = flat(shown(sweep))
+    assert "(≈): lora.r=8, beta=0.02; lora.r=16, beta=0.02. More" in text
+    assert "comes from keeping the contract worse, and" in text
+
+
 def test_what_was_left_out_is_said(small_sweep: SweepWriter) -> None:
     small_sweep.trial("lora.r=8, grpo.beta=0.02", {0: [0.0, 0.0, 0.0]}, seed=2, status="failed")
     small_sweep.trial("late", {0: [0.0, 0.0, 0.0]}, status=None)

@@ -103,6 +103,7 @@ def test_the_card_of_an_adapter_on_an_adapter_does_not_send_one_to_peft(
     card = (sweep.directory / "exports" / "stacked-s0" / "adapter" / "README.md").read_text()
     assert "from trainables.policy import load_policy" in card
     assert "PeftModel" not in card
+    assert " over 1 seed and 8 vibes (95 % interval)" in card
 
 
 def test_the_sweeps_own_prompts_go_with_the_settings_that_name_them(
@@ -148,6 +149,8 @@ def test_what_cannot_be_exported_is_refused_with_a_cure(
     for flags, words in refusals.items():
         [line] = refused(["export", place, *flags], capsys)
         assert words in line
+    [line] = refused(["export", "s3://bucket/small", "--best"], capsys)
+    assert "must be a folder on this machine, got the URL 's3://bucket/small'; copy" in line
     weights = sweep.directory / "trials" / "low-s0" / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     [line] = refused(["export", place, "--trial", "low-s0"], capsys)

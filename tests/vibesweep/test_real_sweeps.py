@@ -17,8 +17,10 @@ import pytest
 from nbclient import NotebookClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from analysis import compute_ranking, load_sweep
 from common.ledger import KEY
 from tests.comparable_ledger import comparable_ledger
+from tests.hparams_table import hparams_table
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -173,6 +175,27 @@ def test_tensorboard_has_curves_and_the_hparams_of_every_trial(stored: tuple[Pat
         assert any("objective" in tag for tag in tags), tags
         assert any("reward" in tag for tag in tags), tags
         assert "hparams" in plugins
+
+
+def test_the_hparams_table_agrees_with_the_ranking(stored: tuple[Path, str]) -> None:
+    directory, _ = stored
+    table = hparams_table(directory / "tensorboard", "held_out/objective")
+    ranking = compute_ranking(load_sweep(directory))
+    assert set(table) == {trial for row in ranking.configurations for trial in row.trial_ids} | {
+        "baseline-untrained"
+    }
+    means = []
+    for row in ranking.configurations:
+        of_seeds = [table[trial] for trial in row.trial_ids]
+        assert {settings["seed"] for settings, _ in of_seeds} == set(row.seeds)
+        for settings, _ in of_seeds:
+            assert {path: settings[path] for path in row.params} == row.params
+        means.append(sum(value for _, value in of_seeds) / len(of_seeds))
+    # Events hold 32 bits.
+    assert means == pytest.approx([row.objective.mean for row in ranking.configurations], abs=1e-6)
+    assert means == sorted(means, reverse=True)
+    [untrained] = [row for row in ranking.rows if row.baseline == "untrained_policy"]
+    assert table["baseline-untrained"][1] == pytest.approx(untrained.objective.mean, abs=1e-6)
 
 
 def test_the_notebook_runs_on_a_real_sweep(stored: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:

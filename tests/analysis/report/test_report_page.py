@@ -100,10 +100,13 @@ def test_it_has_landmarks_headings_in_order_and_a_name_for_every_control(page: P
 
 def test_every_figure_is_there_in_the_pages_own_look(page: Page) -> None:
     charts = json.loads(page.scripts["page-data"])["charts"]
+    # Seven rows are too few for importance: its place has the reason and no plot.
+    assert "This cannot be told: importance takes at least 8 configurations, got 4;" in page.html
+    assert "importance" not in charts
     # Those that have something to show, in the order of the list.
     assert list(charts) == [figure.name for figure in FIGURES if figure.name in charts]
     assert {"ranking", "differences", "weight-map"} < set(charts)
-    assert len(page.all("figcaption")) == len(charts)
+    assert len(page.all("figcaption")) == len(charts) + 1
     for figure in charts.values():
         assert figure["data"]
         assert not {"template", "title"} & set(figure["layout"])
