@@ -209,7 +209,7 @@ def test_a_sweep_whose_driver_was_killed_is_finished_by_the_same_command(
     with submitted(nodes, tmp_path) as job:
         wait_until_midway(directory, job)
         (scorer,) = nodes.with_scorer().scorers()
-        scorer.suspend()  # nobody gets further than that, however long a killed driver is missed by none
+        scorer.suspend()  # so that no trial ends before it hears of its driver's death
         os.kill(DriverRecord.read(directory).pid, signal.SIGKILL)
         code, said = outcome(job)
     assert (code, "submit it again" in said) == (4, True)
