@@ -78,7 +78,9 @@ class ScoringPool:
             backend_factory: `module:callable` with the signature of `rewards.audio_backend`.
             sweep: whose pool it is, for the metrics.
         """
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        # Not soft: from a head without CPUs Ray moves two of three such actors to another node all the same
+        # (seen with 2.60), and the pool would go with that node. Without its own the driver is lost anyway.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.dispatcher: ActorHandle[ScoringDispatcher] = (
             ray.remote(ScoringDispatcher)
             .options(num_cpus=0, max_restarts=-1, max_concurrency=_CONCURRENT_CALLS, scheduling_strategy=here)

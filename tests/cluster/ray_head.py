@@ -81,7 +81,9 @@ class Head:
             yield process
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
 
     def submit(self, *command: str) -> subprocess.CompletedProcess[str]:
         return self.ray("job", "submit", "--address", self.address, "--working-dir", ".", "--", *command)

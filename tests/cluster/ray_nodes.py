@@ -22,9 +22,14 @@ START_S = 120.0
 class WorkerNode:
     """A node of one CPU that has joined."""
 
-    def __init__(self, head: Head, name: str) -> None:
-        """Start it, and wait until the head knows it."""
-        self.name = name
+    def __init__(self, head: Head, number: int) -> None:
+        """Start it, and wait until the head knows it.
+
+        Args:
+            head: what it joins.
+            number: from 1 on; of all nodes that have ever joined that head.
+        """
+        self.name = name = f"node-{number}"
         said = head.temp / f"{name}.log"
         # A folder of its own, as on a machine of its own: a node deletes the job's files when it needs them
         # no more, and must not delete those that the others still need.
@@ -33,6 +38,8 @@ class WorkerNode:
             self._process = psutil.Popen(
                 [
                     str(BIN / "ray"), "start", "--block", f"--address=127.0.0.1:{head.port}", "--num-cpus=1",
+                    # An address of its own: a driver connects to any of the nodes that have its machine's.
+                    f"--node-ip-address=127.0.1.{number}",
                     f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={temp}",
                     f"--dashboard-agent-listen-port={free_port()}",
                 ],
@@ -44,7 +51,7 @@ class WorkerNode:
                 pytest.fail(f"the node did not start:\n{said.read_text()}")
             time.sleep(0.2)
 
-    def _actors(self, kind: str) -> Iterator[psutil.Process]:
+    def actors(self, kind: str) -> Iterator[psutil.Process]:
         """Its actors of a class."""
         for process in self._process.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
@@ -53,12 +60,12 @@ class WorkerNode:
 
     def scorers(self) -> list[psutil.Process]:
         """The scorers on it."""
-        return list(self._actors("ScoringActor"))
+        return list(self.actors("ScoringActor"))
 
     def trials(self) -> set[str]:
         """The trials that are at work on it; Tune lets each work in a folder that is named by it."""
         found = set()
-        for process in self._actors("ImplicitFunc"):
+        for process in self.actors("ImplicitFunc"):
             with suppress(psutil.NoSuchProcess):
                 _, _, trial = Path(process.cwd()).name.partition("trial_id=")
                 found |= {trial.partition("_")[0]} - {""}
@@ -83,7 +90,7 @@ class Nodes:
     def start(self) -> WorkerNode:
         """Let one more join."""
         self._num_started += 1
-        node = WorkerNode(self.head, f"node-{self._num_started}")
+        node = WorkerNode(self.head, self._num_started)
         self.living.append(node)
         return node
 

@@ -184,6 +184,8 @@ def test_a_scorer_lost_with_its_node_comes_back_on_another_for_those_who_wait(
     directory = tmp_path / "several"
     with submitted(nodes, tmp_path) as job:
         wait_until_midway(directory, job)
+        # It is on the driver's node, the head, with which alone the pool is lost.
+        assert not any(list(node.actors("ScoringDispatcher")) for node in nodes.living)
         node = nodes.with_scorer()
         (scorer,) = node.scorers()
         # Until it owes something to both who run: nobody asks for more than 8 completions at once.
@@ -207,7 +209,7 @@ def test_a_sweep_whose_driver_was_killed_is_finished_by_the_same_command(
     with submitted(nodes, tmp_path) as job:
         wait_until_midway(directory, job)
         (scorer,) = nodes.with_scorer().scorers()
-        scorer.suspend()  # nobody gets further than that, however long a killed driver is missed by none
+        scorer.suspend()  # so that no trial ends before it hears of its driver's death
         os.kill(DriverRecord.read(directory).pid, signal.SIGKILL)
         code, said = outcome(job)
     assert (code, "submit it again" in said) == (4, True)
