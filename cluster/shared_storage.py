@@ -59,9 +59,9 @@ def check_shared(place: Path | str) -> None:
         named = ", ".join(sorted({others[node] for node in blind})[:5])
         if is_url(place):
             raise UserError(
-                f"storage must be a bucket that all {len(others) + 1} nodes can read, got {str(remote)!r}, which "
-                f"{len(blind)} of them cannot ({named}); give those nodes a role or credentials for it, and a "
-                "way to reach it"
+                f"storage must be a bucket that all {len(others) + 1} nodes can read, got {str(remote)!r}, "
+                f"which {len(blind)} of them cannot ({named}); give those nodes a role or credentials for "
+                "it, and a way to reach it"
             )
         raise UserError(
             f"storage must be one folder on all {len(others) + 1} nodes, got {str(place)!r}, which "

@@ -236,7 +236,7 @@ def _run(
                     # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
                     with redirect_stdout(StringIO()):
                         callbacks = StopCallback(stop), KeepingCallback(keeping)
-                        _tuner(sweep, task, searcher, budget, display, keeping, *callbacks).fit()
+                        _tuner(sweep, task, searcher, budget, display, *callbacks, keeping=keeping).fit()
             finally:
                 budget.tick(0)
                 budget.save()
@@ -248,8 +248,8 @@ def _tuner(
     searcher: SweepSearcher,
     budget: Budget,
     display: SweepDisplay,
-    keeping: Keeping,
     *callbacks: tune.Callback,
+    keeping: Keeping | None = None,
 ) -> tune.Tuner:
     infra = sweep.base_config().infra
     place = tune.PlacementGroupFactory([trial_resources(infra)])

@@ -41,7 +41,8 @@ def sweep_directory(sweep: SweepFile, storage: str | Path | None = None) -> Path
         storage: folder that holds the folders of sweeps, or its URL.
 
     Raises:
-        UserError: a URL of another kind or with a secret in it, or a relative folder inside a submitted job, whose working directory does not last.
+        UserError: a URL of another kind or with a secret in it, or a relative folder inside a submitted job,
+            whose working directory does not last.
     """
     folder = str(storage or sweep.storage or "runs")
     if is_url(folder):

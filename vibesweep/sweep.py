@@ -34,9 +34,7 @@ def run(
     file: Annotated[Path, typer.Argument(help="Sweep file, YAML.")],
     storage: Annotated[
         str | None,
-        typer.Option(
-            help="Folder that will hold the sweep's own folder, or a URL: s3://…; runs/ by default."
-        ),
+        typer.Option(help="Folder that will hold the sweep's own folder, or URL: s3://…; runs/ by default."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Training seeds instead of the file's: 3,4,5.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,

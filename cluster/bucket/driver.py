@@ -43,7 +43,7 @@ def opened_bucket(url: str) -> Iterator[DriverCopy]:
     remote = Remote.at(url)
     remote.check_writable()
     with bucket_lease(remote) as beats:
-        names = [file.name for file in remote.files() if file.name not in BOOKKEEPING]
+        names = [name for name in remote.files() if name not in BOOKKEEPING]
         if names and SWEEP_RECORD not in names:
             raise UserError(
                 f"storage must be empty or a sweep's place, got {str(remote)!r} with {names[0]!r} and no "

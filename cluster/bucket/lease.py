@@ -1,7 +1,8 @@
 """One driver at a time for a sweep in a bucket, which has no locks.
 
 On one machine a lock of its own disk tells. Between machines a driver writes its record, and reads again
-after a while: of two that come at once the last to write stays. Then it beats, as in `cluster/driver_lease.py`.
+after a while: of two that come at once the last to write stays. Then it beats, as `cluster/driver_lease.py`
+does.
 """
 
 from __future__ import annotations
@@ -86,5 +87,5 @@ def bucket_lease(
 
 def is_driven_there(remote: Remote) -> bool:
     """Whether the sweep's driver has been heard lately; by the bucket's clock against this machine's."""
-    beats = [file.changed_at for file in remote.files() if file.name == DriverRecord.FILE]
-    return any(time.time() - at < SILENT_AFTER_S for at in beats)
+    at = remote.changed_at(DriverRecord.FILE)
+    return at is not None and time.time() - at < SILENT_AFTER_S

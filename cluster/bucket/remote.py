@@ -6,7 +6,8 @@ import os
 import secrets
 import shutil
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["Remote", "RemoteFile"]
+__all__ = ["Remote"]
 
 _T = TypeVar("_T")
 
@@ -27,21 +28,12 @@ _WAITS_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Before each further attempt; pyarrow and the cloud's own client try a few times before each."""
 
 _HOPELESS: Final = (
-    "ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "UNRECOGNIZED_CLIENT",
-    "PERMISSION_DENIED", "Permission denied",
+    "ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH",
+    "UNRECOGNIZED_CLIENT", "PERMISSION_DENIED", "Permission denied",
 )  # fmt: skip
 """What another attempt does not change."""
 
 _CHUNK_BYTES: Final = 8 * 2**20
-
-
-class RemoteFile(NamedTuple):
-    """A file in a bucket."""
-
-    name: str
-    """Its path below the sweep's."""
-    changed_at: float
-    """Seconds since 1970, by the bucket's clock; 0 where it does not say."""
 
 
 class Remote:
@@ -61,7 +53,7 @@ class Remote:
         self._filesystem = filesystem
         self._root = root.rstrip("/")
         self._waits_s = waits_s
-        # Objects appear when they are written whole. Files of other systems are renamed, which objects cannot be.
+        # Objects appear when they are written whole. Files of other systems are renamed; objects cannot be.
         self._has_objects = isinstance(filesystem, S3FileSystem | GcsFileSystem | AzureFileSystem)
 
     @classmethod
@@ -76,7 +68,8 @@ class Remote:
             filesystem, root = FileSystem.from_uri(_in_one_request(url))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise UserError(
-                f"storage must be a URL that pyarrow can open, got {shown(url)!r} ({_reason(error)}); correct it"
+                f"storage must be a URL that pyarrow can open, got {shown(url)!r} ({_reason(error)}); "
+                "correct it"
             ) from error
         return cls(filesystem, root, url)
 
@@ -97,21 +90,22 @@ class Remote:
         except (OSError, pa.ArrowException) as error:
             raise UserError(
                 f"storage must be a bucket that can be written, got {str(self)!r} ({_reason(error)}); see "
-                "whether it is there and which credentials the environment has, or give another with --storage"
+                "whether it is there, and which credentials the environment has, or give another --storage"
             ) from error
         if found != text:
             raise UserError(f"storage must give back what is written, got {found!r} from {str(self)!r}")
 
-    def files(self, under: str = "") -> list[RemoteFile]:
+    def files(self, under: str = "") -> list[str]:
         """All files below a folder, by name; none where there is no such folder."""
         selector = FileSelector(self._path(under), recursive=True, allow_not_found=True)
         found = self._again(lambda: self._filesystem.get_file_info(selector), f"listing {under or 'it'}")
         start = len(self._root) + 1
-        return sorted(
-            RemoteFile(entry.path[start:], (entry.mtime_ns or 0) / 1e9)
-            for entry in found
-            if entry.type == FileType.File
-        )
+        return sorted(entry.path[start:] for entry in found if entry.type == FileType.File)
+
+    def changed_at(self, name: str) -> float | None:
+        """When a file was written, in seconds since 1970 by the bucket's clock; None where there is none."""
+        entry = self._again(lambda: self._filesystem.get_file_info(self._path(name)), f"asking for {name}")
+        return None if entry.type != FileType.File else (entry.mtime_ns or 0) / 1e9
 
     def read(self, name: str) -> bytes | None:
         """A file's content; None where there is none."""
@@ -138,9 +132,7 @@ class Remote:
         selector = FileSelector(self._root, allow_not_found=True)
         for entry in self._again(lambda: self._filesystem.get_file_info(selector), "listing it"):
             if entry.type == FileType.Directory:
-                self._again(
-                    lambda path=entry.path: self._filesystem.delete_dir(path), f"removing {entry.base_name}"
-                )
+                self._again(partial(self._filesystem.delete_dir, entry.path), f"removing {entry.base_name}")
             elif entry.base_name not in but:
                 self.delete(entry.base_name)
 

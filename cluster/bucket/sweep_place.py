@@ -1,4 +1,4 @@
-"""A sweep's place by what a user calls it: a folder, worked in as it is, or a URL, worked in through copies."""
+"""A sweep's place by what a user calls it: a folder to work in, or a URL, worked in through copies."""
 
 from __future__ import annotations
 

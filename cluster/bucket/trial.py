@@ -1,4 +1,4 @@
-"""A trial's process and the bucket: it starts with what the trial has there, and leaves there what it does."""
+"""A trial's process and the bucket: it starts with what the trial has there, and leaves all there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of this machine and what it is a copy of in a bucket: pulled whole, pushed as far as it has changed.
+"""A folder of this machine and what it copies of a bucket: pulled whole, pushed as far as it has changed.
 
 The order of a push makes that a process killed in the middle of one leaves what a killed process leaves in a
 folder: what makes data count comes after the data (a checkpoint's checksums, a trial's result), and nothing
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cluster.driver_lease import BOOKKEEPING
 from common.records import RESULT_FILE
-from trainables.best_adapter import BestRecord
 from trainables.checksums import CHECKSUMS_FILE
 
 if TYPE_CHECKING:
@@ -26,11 +25,13 @@ if TYPE_CHECKING:
 
     from cluster.bucket.remote import Remote
 
-__all__ = ["WorkingCopy", "is_kept"]
+__all__ = ["BEST_FILE", "WorkingCopy", "is_kept"]
 
 _AT_ONCE: Final = 8
 _TUNE: Final = "tune"
 """What Tune writes for itself, and nobody reads."""
+BEST_FILE: Final = "best.json"
+"""Says which evaluation the best adapter beside it is from. Its own module loads torch, which no driver needs."""
 _UNFINISHED: Final = "unfinished"
 """Where checkpoints are written before they count."""
 
@@ -79,9 +80,7 @@ class WorkingCopy:
             ClusterError: the bucket does not answer.
         """
         with self._guard:
-            there = [
-                file.name for file in self._remote.files(under) if is_kept(file.name) and takes(file.name)
-            ]
+            there = [name for name in self._remote.files(under) if is_kept(name) and takes(name)]
             wanted = [name for name in there if self._signature(name) == self._known.get(name)]
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 got = pool.map(lambda name: self._remote.download(name, self.folder / name), wanted)
@@ -164,4 +163,4 @@ def _turn(name: str) -> int:
         return 3
     if path.name == CHECKSUMS_FILE:
         return 2
-    return 1 if path.name == BestRecord.FILE else 0
+    return 1 if path.name == BEST_FILE else 0

@@ -43,7 +43,8 @@ def job_folder(sweep: SweepFile, storage: str | None) -> str:
     """The sweep's folder on the cluster, or its URL.
 
     Raises:
-        UserError: a URL of no kind that a sweep may be kept at, or the storage is relative, and a job's working directory does not last.
+        UserError: a URL of no kind that a sweep may be kept at, or the storage is relative,
+            and a job's working directory does not last.
     """
     folder = storage or sweep.storage
     if folder is not None and is_url(folder):
