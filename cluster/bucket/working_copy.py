@@ -31,7 +31,7 @@ _AT_ONCE: Final = 8
 _TUNE: Final = "tune"
 """What Tune writes for itself, and nobody reads."""
 BEST_FILE: Final = "best.json"
-"""Says which evaluation the best adapter beside it is from. Its own module loads torch, which no driver needs."""
+"""Says which evaluation the adapter beside it is from. Its module loads torch, which no driver needs."""
 _UNFINISHED: Final = "unfinished"
 """Where checkpoints are written before they count."""
 
