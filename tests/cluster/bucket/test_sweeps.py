@@ -6,8 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from pyarrow.fs import FileSystem
 
-from common.records import TrialRecord
 from tests.cluster.bucket.driving import (
     actors_below,
     fetched,
@@ -97,6 +97,21 @@ def test_a_second_driver_is_refused_on_this_node_and_on_another(
 
 
 @pytest.mark.slow
+def test_a_bucket_that_goes_away_ends_the_sweep_as_the_clusters_failure(
+    make_sweep: MakeSweep, bucket: str, tmp_path: Path
+) -> None:
+    url = f"{bucket}/runs/stand-in"
+    driver = start(make_sweep(resources=ALONE), url, tmp_path, trial="quick", step_s=2.0)
+    wait_for(lambda: "trials/baseline-untrained/starts" in names(url))
+    filesystem, name = FileSystem.from_uri(f"{bucket}?allow_bucket_deletion=true")
+    filesystem.delete_dir(name)
+    _, errors = driver.communicate(timeout=180)
+    assert driver.returncode == 1  # Python's own for an exception; the command's is 4
+    last = errors.strip().splitlines()[-1]
+    assert last.startswith(f"common.errors.ClusterError: {url} must be reached for as long as its sweep runs")
+
+
+@pytest.mark.slow
 def test_a_population_copies_through_the_bucket_what_it_copies_through_a_folder(
     make_sweep: MakeSweep, bucket: str, tmp_path: Path
 ) -> None:
@@ -113,14 +128,3 @@ def test_a_population_copies_through_the_bucket_what_it_copies_through_a_folder(
     assert (there / "population.json").read_text() == (tmp_path / "out" / "population.json").read_text()
     assert outcome(there) == outcome(tmp_path / "out")
     assert list(there.glob("trials/*/taken-over/checkpoint-*/checksums.json"))
-
-
-@pytest.mark.slow
-def test_overwriting_leaves_nothing_of_the_sweep_before(
-    make_sweep: MakeSweep, bucket: str, tmp_path: Path
-) -> None:
-    url = f"{bucket}/runs/stand-in"
-    run(make_sweep(resources=ALONE, space={"grpo.beta": [0.1]}), url, tmp_path, trial="adding_up")
-    with pytest.raises(AssertionError, match="must hold this same sweep, got another one"):
-        run(make_sweep(resources=ALONE, seeds=[7]), url, tmp_path, trial="quick")
-    assert TrialRecord.read(fetched(url, tmp_path / "there") / "trials" / "t000-s0").seed == 0
