@@ -32,15 +32,18 @@ class _BucketBoard:
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
+        self._written = DriverRecord()
 
     def __str__(self) -> str:
         return str(self._remote)
 
     def read(self) -> DriverRecord:
         content = self._remote.read(DriverRecord.FILE)
-        return DriverRecord.model_validate_json(content) if content else DriverRecord()
+        # One that was removed is no other driver's: the next beat brings it back.
+        return DriverRecord.model_validate_json(content) if content else self._written
 
     def write(self, record: DriverRecord) -> None:
+        self._written = record
         self._remote.write(DriverRecord.FILE, record.model_dump_json(indent=2).encode())
 
     def remove(self) -> None:

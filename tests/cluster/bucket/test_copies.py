@@ -108,6 +108,10 @@ def test_a_silent_driver_is_replaced_and_one_that_beats_is_not(url: str) -> None
     with bucket_lease(remote, every_s=0.05, silent_after_s=0.3) as beats:
         with pytest.raises(UserError, match=r"must have one driver"), bucket_lease(remote):
             pass
+        remote.delete(DriverRecord.FILE)
+        deadline = time.monotonic() + 10
+        while remote.read(DriverRecord.FILE) is None:
+            assert time.monotonic() < deadline, "no beat"
         # Another one, which does not hear this one, writes its record.
         remote.write(DriverRecord.FILE, ELSEWHERE.model_dump_json().encode())
         with pytest.raises(KeyboardInterrupt):
