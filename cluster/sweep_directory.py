@@ -45,6 +45,8 @@ def sweep_directory(sweep: SweepFile, storage: str | Path | None = None) -> Path
             whose working directory does not last.
     """
     folder = str(storage or sweep.storage or "runs")
+    if sweep.storage and is_url(sweep.storage):
+        checked_url(sweep.storage)  # also where another is given: the sweep's record has it
     if is_url(folder):
         return below(checked_url(folder), sweep.name)
     directory = Path(folder).expanduser() / sweep.name

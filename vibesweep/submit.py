@@ -71,7 +71,7 @@ def submit(
         credentials = {}
 
     command = ["python", "-m", "vibesweep", "sweep", "run", place.relative_to(root).as_posix()]
-    command += ["--storage", storage or sweep.storage or ""]
+    command += ["--storage", (storage or sweep.storage or "").rstrip("/")]
     command += [*(["--seeds", seeds] if seeds else []), *(["--force"] if force else [])]
     command += ["--smoke"] if smoke else []
     package, size = packed(files)

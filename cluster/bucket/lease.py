@@ -11,6 +11,7 @@ import fcntl
 import os
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cluster.bucket.places import node_name, sweep_cache
@@ -75,7 +76,9 @@ def bucket_lease(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise taken(board, board.read()) from error
-        if board.read().host not in ("", here):
+        left = board.read()
+        # The lock hangs on how the URL is spelled, so a living process of this node is listened to as well.
+        if left.host not in ("", here) or (left.pid != os.getpid() and Path("/proc", str(left.pid)).exists()):
             listen(board, silent_after_s)
         own = DriverRecord(host=here, pid=os.getpid(), since=time.time())
         board.write(own)

@@ -40,6 +40,8 @@ def test_a_url_is_the_storage_of_a_sweep_too(make_sweep: MakeSweep, monkeypatch:
     assert sweep_directory(make_sweep(), url) == url.replace("/x?", "/x/stand-in?")
     with pytest.raises(UserError, match=r"without credentials"):
         sweep_directory(make_sweep(), "s3://me:hush@bucket/x")
+    with pytest.raises(UserError, match=r"without credentials"):
+        sweep_directory(make_sweep(storage="s3://me:hush@bucket/x"), "/b")
 
 
 def test_the_record_names_data_by_content_and_the_code_that_ran(make_sweep: MakeSweep) -> None:
