@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ray.tune.schedulers import TrialScheduler
 
 from cluster.evaluations import heard_at
+from cluster.keeping import Keeping
 from cluster.rounds import PopulationRecord, Round, quantiles, sentence
 from cluster.search import as_run
 from common.errors import UserError
@@ -52,19 +53,28 @@ _PATIENCE: Final = 16
 class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
     """Lets trials wait for each other, decides who takes over whom, and sees to it."""
 
-    def __init__(self, sweep: SweepFile, directory: Path, *, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        sweep: SweepFile,
+        directory: Path,
+        *,
+        say: Callable[[str], None],
+        keeping: Keeping | None = None,
+    ) -> None:
         """Take up what the directory holds, and do what an earlier driver left undone.
 
         Args:
             sweep: one that `check_scheduler` accepts.
             directory: the sweep's.
             say: told about every change.
+            keeping: where the sweep is kept; in the directory itself where not given.
         """
         super().__init__()
         self._sweep = sweep
         self._directory = directory
         self._trials = directory / "trials"
         self._say = say
+        self._keeping = keeping or Keeping(directory)
         self._record = PopulationRecord.read(directory)
         self._waiting: dict[str, int] = {}
         for past in self._record.rounds:
@@ -127,6 +137,8 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
     def _decide(self, step: int) -> None:
         """Compare who waits at a step, write the round down, carry it out, and let them go on."""
         members = sorted(trial_id for trial_id, at in self._waiting.items() if at == step)
+        for trial_id in members:
+            self._keeping.fetch(trial_id)
         objectives = {
             trial_id: EvaluationsRecord.read(self._trials / trial_id).objectives[step] for trial_id in members
         }
@@ -145,6 +157,7 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
         decided = Round(step=step, objectives=objectives, changes=changes, infeasible=infeasible)
         self._record = PopulationRecord(rounds=(*self._record.rounds, decided))
         self._record.write(self._directory)
+        self._keeping.send()
         self._carry_out(decided)
         for trial_id in members:
             del self._waiting[trial_id]
@@ -165,10 +178,12 @@ class Population(TrialScheduler):  # type: ignore[misc]  # Ray has no types
             assert checkpoint is not None, "nobody goes on before a round is carried out"
             take_over(checkpoint, folder)
             lineage.with_change(change).write(folder)
+            self._keeping.send(trial_id)
             self._say(sentence(trial_id, change))
 
     def _checkpoint(self, trial_id: str, step: int) -> Checkpoint | None:
         """What a trial that waits at a step goes on from; None where it has none of that step."""
+        self._keeping.fetch_checkpoint(trial_id, step)
         found = starting_checkpoint(self._trials / trial_id)
         return found if found and found.step == step else None
 

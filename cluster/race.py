@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from cluster.bucket.sweep_place import existing_sweep, stored_at, working_directory
 from cluster.plan import num_planned
 from cluster.sweep import SweepOutcome, run_sweep
-from cluster.sweep_directory import stored_sweep
 from cluster.task import TrialCode
 from common.errors import UserError
 from common.race import AddedTrial, RaceRecord, RaceRound, RaceStep
@@ -139,7 +139,7 @@ class Race:
 
 
 def run_race(
-    directory: Path,
+    directory: Path | str,
     decide: Decide,
     *,
     most_added: int | None = None,
@@ -149,7 +149,7 @@ def run_race(
     """Race the sweep of a directory; what it has not finished itself runs first.
 
     Args:
-        directory: a sweep's own.
+        directory: a sweep's own, or its URL.
         decide: says after each round whether the best is known, and who gets another seed.
         most_added: trials to add at most, those of earlier races included; as many as the sweep has itself
             where not given.
@@ -160,8 +160,8 @@ def run_race(
         UserError: it is no sweep directory, its scheduler stops or changes trials, or nothing can be ranked.
         ClusterError: as `run_sweep`.
     """
-    directory = directory.resolve()
-    sweep = stored_sweep(directory).sweep
+    directory = existing_sweep(directory)
+    sweep = stored_at(directory).sweep
     if sweep.scheduler.type != "none":
         raise UserError(
             f"a race needs a sweep without a scheduler, got {sweep.scheduler.type!r}, which stops or changes "
@@ -169,7 +169,7 @@ def run_race(
         )
     if most_added is None:
         most_added = num_planned(sweep)
-    race = Race(sweep, directory, decide, most_added=most_added)
+    race = Race(sweep, working_directory(directory), decide, most_added=most_added)
     outcome = run_sweep(sweep, directory, race=race, code=code, console=console)
     verdict, reason = race.ended or ("budget", outcome.stopped_by or "the sweep was stopped")
     return RaceOutcome(outcome, verdict, reason, race.step, race.num_added)

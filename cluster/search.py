@@ -84,6 +84,10 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         """How many trials may run at once now; None for any number."""
         self.on_refused: Callable[[TrialRecord, ResultRecord], None] = lambda _, __: None
         """Told about every trial that was refused."""
+        self.fetch: Callable[[str], None] = lambda _: None
+        """Lets a trial's folder be seen as the trial has left it."""
+        self.send: Callable[[str], None] = lambda _: None
+        """Lets what was written in a trial's folder be seen by the trial."""
         self.stopped_by: str | None = None
         """The limit of the budget that ended the sweep before its last trial."""
         for record in baselines:
@@ -121,6 +125,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
             return None if waits else str(Searcher.FINISHED)
         record = self._running[trial_id] = self._queue.popleft()
         self._num_started += record.kind == "trial"
+        self.send(record.trial_id)
         return {"trial_id": record.trial_id, "kind": record.kind}
 
     def on_trial_complete(
@@ -132,6 +137,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         """
         record = self._running.pop(trial_id)
         folder = self._trials / record.trial_id
+        self.fetch(record.trial_id)
         outcome = ResultRecord.read(folder)
         if outcome is None and self.is_stopping():
             return
@@ -140,6 +146,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
                 status="failed", reason=_crash_reason(folder)
             )
             outcome.write(folder)
+            self.send(record.trial_id)
         if record.kind == "trial":
             self._seed_ended(record, outcome)
 

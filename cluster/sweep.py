@@ -13,9 +13,11 @@ from ray import tune
 from ray.exceptions import RayError
 from rich.console import Console
 
+from cluster.bucket.sweep_place import existing_sweep, kept_at, stored_at
 from cluster.budget import Budget, BudgetCallback
 from cluster.capacity import Demand, Places, check_room, trial_resources
 from cluster.feasibility import Feasibility
+from cluster.keeping import Keeping, KeepingCallback
 from cluster.mirror import Mirror, opened_mirror
 from cluster.nodes import living_nodes
 from cluster.plan import baselines, check_sweep, num_trials, scorer_keys, steps_of_a_trial
@@ -28,7 +30,7 @@ from cluster.search import SweepSearcher
 from cluster.session import ray_session
 from cluster.shared_storage import check_shared
 from cluster.stopping import Stop, StopCallback
-from cluster.sweep_directory import claimed, stored_sweep, sweep_record
+from cluster.sweep_directory import claimed, sweep_record
 from cluster.task import SweepTask, TrialCode
 from cluster.train_workers import outer_place
 from cluster.trainable import run_in_tune
@@ -60,6 +62,7 @@ class SweepOutcome(NamedTuple):
     """How a sweep ended."""
 
     directory: Path
+    """The sweep's; of one in a bucket the driver's copy, which has what a ranking and a report take."""
     num_finished: int
     """Trials and baselines with an outcome."""
     failed: tuple[FailedTrial, ...]
@@ -69,11 +72,13 @@ class SweepOutcome(NamedTuple):
     """Trials that the scheduler stopped."""
     stopped_by: str | None = None
     """The limit of the budget that was reached before the last trial; what is there is kept."""
+    bucket: str | None = None
+    """The sweep's URL; None in a folder."""
 
 
 def run_sweep(
     sweep: SweepFile,
-    directory: Path,
+    directory: Path | str,
     *,
     overwrite: bool = False,
     retry_failed: bool = False,
@@ -85,7 +90,7 @@ def run_sweep(
 
     Args:
         sweep: what to run.
-        directory: the sweep's own folder, absolute; see `sweep_directory`.
+        directory: the sweep's own folder, absolute, or its URL; see `sweep_directory`.
         overwrite: delete what sweep the folder holds.
         retry_failed: run the trials again that have failed before.
         race: adds trials when all others have ended.
@@ -97,6 +102,24 @@ def run_sweep(
         ClusterError: the scorers do not start, or trials were lost.
     """
     check_sweep(sweep)
+    with kept_at(sweep, directory) as keeping:
+        return _run_there(
+            sweep, keeping, overwrite=overwrite, retry_failed=retry_failed, race=race, code=code,
+            console=console,
+        )  # fmt: skip
+
+
+def _run_there(
+    sweep: SweepFile,
+    keeping: Keeping,
+    *,
+    overwrite: bool,
+    retry_failed: bool,
+    race: Race | None,
+    code: TrialCode,
+    console: Console | None,
+) -> SweepOutcome:
+    directory = keeping.directory
     earlier = (None if overwrite else EarlierPoints.read(directory)) or earlier_points(sweep)
     record = sweep_record(sweep)
     trials = directory / "trials"
@@ -108,6 +131,7 @@ def run_sweep(
             earlier.write(directory)
         if retry_failed:
             _forget_failures(trials)
+        keeping.begin(overwrite=overwrite)
         say = partial((console or Console(stderr=True)).print, markup=False, highlight=False, soft_wrap=True)
         if race:
             race.say = lambda line: say(f"{sweep.name}: {line}")
@@ -130,12 +154,12 @@ def run_sweep(
                 say(f"{sweep.name}: {line}")
             try:
                 _run(
-                    sweep, directory, searcher, budget=budget, mirror=mirror, race=race, code=code,
+                    sweep, keeping, searcher, budget=budget, mirror=mirror, race=race, code=code,
                     console=console,
                 )  # fmt: skip
             except KeyboardInterrupt:
                 verb = "race" if race else "resume"
-                say(f"stopped; what has ended is kept, go on with: vibesweep sweep {verb} {directory}")
+                say(f"stopped; what has ended is kept, go on with: vibesweep sweep {verb} {keeping.place}")
                 raise
             except (OSError, RayError) as error:
                 last = str(error).strip().splitlines()[-1:] or [""]
@@ -143,28 +167,28 @@ def run_sweep(
                     f"the sweep broke off, {type(error).__name__}: {last[0][:300]}; what has ended is kept, "
                     "and the same command goes on with it"
                 ) from error
-        return _outcome(directory, was_done=was_done, stopped_by=searcher.stopped_by)
+        return _outcome(keeping, was_done=was_done, stopped_by=searcher.stopped_by)
 
 
 def resume_sweep(
-    directory: Path,
+    directory: Path | str,
     *,
     code: TrialCode = TrialCode(),  # noqa: B008 - frozen
     console: Console | None = None,
 ) -> SweepOutcome:
-    """Go on with the sweep that a directory holds; trials that have failed run again.
+    """Go on with the sweep that a directory holds, or a bucket at its URL; failed trials run again.
 
     Raises:
         UserError: it is no sweep directory, or its data have changed or are gone.
         ClusterError: as `run_sweep`.
     """
-    directory = directory.resolve()
-    return run_sweep(stored_sweep(directory).sweep, directory, retry_failed=True, code=code, console=console)
+    directory = existing_sweep(directory)
+    return run_sweep(stored_at(directory).sweep, directory, retry_failed=True, code=code, console=console)
 
 
 def _run(
     sweep: SweepFile,
-    directory: Path,
+    keeping: Keeping,
     searcher: SweepSearcher,
     *,
     budget: Budget,
@@ -173,6 +197,8 @@ def _run(
     code: TrialCode,
     console: Console | None,
 ) -> None:
+    directory = keeping.directory
+    searcher.fetch, searcher.send = keeping.fetch, keeping.send
     num_added = RaceRecord.read(directory).num_added
     with SweepDisplay(sweep.name, num_trials(sweep) + num_added, console) as display:
         mirror.say, searcher.on_refused = display.say, display.refused
@@ -187,7 +213,7 @@ def _run(
         with ray_session() as is_local, stop.on_signal():
             if not is_local:
                 display.status("asking the nodes whether they see the storage")
-                check_shared(directory)
+                check_shared(keeping.place)
             demand = Demand(sweep.resources, sweep.base_config().infra)
             check_room(demand, is_local=is_local, cure="lower resources or base.infra", say=display.status)
             if sweep.scheduler.type not in _PAUSING:
@@ -204,11 +230,13 @@ def _run(
                         objective=sweep.objective,
                         pool=pool,
                         code=code,
+                        bucket=keeping.bucket,
                         waits_every=sweep.scheduler.turning_steps if sweep.scheduler.type == "pbt" else None,
                     )
                     # Tune prints a banner even at verbosity 0, and stdout is for the sweep's results.
                     with redirect_stdout(StringIO()):
-                        _tuner(sweep, task, searcher, budget, display, StopCallback(stop)).fit()
+                        callbacks = StopCallback(stop), KeepingCallback(keeping)
+                        _tuner(sweep, task, searcher, budget, display, *callbacks, keeping=keeping).fit()
             finally:
                 budget.tick(0)
                 budget.save()
@@ -221,6 +249,7 @@ def _tuner(
     budget: Budget,
     display: SweepDisplay,
     *callbacks: tune.Callback,
+    keeping: Keeping | None = None,
 ) -> tune.Tuner:
     infra = sweep.base_config().infra
     place = tune.PlacementGroupFactory([trial_resources(infra)])
@@ -229,7 +258,7 @@ def _tuner(
     trials = Path(task.directory) / "trials"
     scheduler = None
     if sweep.scheduler.type == "pbt":
-        scheduler = Population(sweep, Path(task.directory), say=display.say)
+        scheduler = Population(sweep, Path(task.directory), say=display.say, keeping=keeping)
     elif sweep.scheduler.type != "none":
         scheduler = make_scheduler(sweep.scheduler, steps_of_a_trial(sweep))
         replay(scheduler, trials)
@@ -269,16 +298,17 @@ def _stored_results(directory: Path) -> list[tuple[TrialRecord, ResultRecord]]:
     return [(TrialRecord.read(folder), result) for folder in folders if (result := ResultRecord.read(folder))]
 
 
-def _outcome(directory: Path, *, was_done: bool, stopped_by: str | None) -> SweepOutcome:
+def _outcome(keeping: Keeping, *, was_done: bool, stopped_by: str | None) -> SweepOutcome:
     """Count how the trials ended.
 
     Raises:
         ClusterError: some have not, though the budget would have let them.
     """
+    directory = keeping.directory
     ended = _stored_results(directory)
     lost = len(list(directory.glob(f"trials/*/{TRIAL_FILE}"))) - len(ended)
     if lost and stopped_by is None:
-        raise ClusterError(f"{lost} trials have not ended; run `vibesweep sweep resume {directory}`")
+        raise ClusterError(f"{lost} trials have not ended; run `vibesweep sweep resume {keeping.place}`")
     failed = tuple(
         FailedTrial(record.trial_id, record.label, result.reason or "no reason given")
         for record, result in ended
@@ -286,4 +316,6 @@ def _outcome(directory: Path, *, was_done: bool, stopped_by: str | None) -> Swee
     )
     num_stopped = sum(result.status == "stopped" for _, result in ended)
     num_finished = len(ended) - len(failed) - num_stopped
-    return SweepOutcome(directory, num_finished, failed, was_done, num_stopped, stopped_by)
+    return SweepOutcome(
+        directory, num_finished, failed, was_done, num_stopped, stopped_by, bucket=keeping.bucket
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from cluster.bucket.url import below, checked_url, is_url
 from cluster.driver_lease import BOOKKEEPING, driver_lease
 from cluster.session import inside_ray_job
 from common.errors import UserError
@@ -32,22 +33,22 @@ _RECORDED_VERSIONS: Final = (
 )  # fmt: skip
 
 
-def sweep_directory(sweep: SweepFile, storage: str | Path | None = None) -> Path:
-    """The sweep's own folder, absolute: `<storage>/<name>`.
+def sweep_directory(sweep: SweepFile, storage: str | Path | None = None) -> Path | str:
+    """The sweep's own folder, absolute: `<storage>/<name>`; or its URL, where the storage is one.
 
     Args:
         sweep: its `storage` counts where none is given here, and `runs` where neither gives one.
-        storage: folder that holds the folders of sweeps.
+        storage: folder that holds the folders of sweeps, or its URL.
 
     Raises:
-        UserError: a URL, or a relative folder inside a submitted job, whose working directory does not last.
+        UserError: a URL of another kind or with a secret in it, or a relative folder inside a submitted job,
+            whose working directory does not last.
     """
     folder = str(storage or sweep.storage or "runs")
-    if "://" in folder:
-        raise UserError(
-            f"storage must be a folder that every node can write, got the URL {folder!r}; mount it and give "
-            "its path"
-        )
+    if sweep.storage and is_url(sweep.storage):
+        checked_url(sweep.storage)  # also where another is given: the sweep's record has it
+    if is_url(folder):
+        return below(checked_url(folder), sweep.name)
     directory = Path(folder).expanduser() / sweep.name
     if inside_ray_job() and not directory.is_absolute():
         raise UserError(

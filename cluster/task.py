@@ -61,6 +61,8 @@ class SweepTask:
     code: TrialCode
     waits_every: int | None = None
     """Optimizer steps after which a trial may have to wait for the others; None where it never has."""
+    bucket: str | None = None
+    """The sweep's URL; `directory` is then the copy of it that a process works in. None for a folder."""
 
 
 def run_trial_of(record: TrialRecord, task: SweepTask, tell: Tell) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ray import tune
 
+from cluster.bucket.trial import at_work
 from cluster.evaluations import take_in_untold
 from cluster.population import WAITS_AT
 from cluster.retries import attempt
@@ -23,7 +24,8 @@ from trainables.stop_sign import StoppedError
 from trainables.time_limit import ended_by_force
 
 if TYPE_CHECKING:
-    from cluster.task import SweepTask
+    from cluster.bucket.trial import TrialPlace
+    from cluster.task import SweepTask, Tell
 
 __all__ = ["run_in_tune"]
 
@@ -43,7 +45,13 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     driver. Everything else is a crash: it leaves a traceback, and Tune starts it again.
     """
     os.environ[_LEAVE_ENV] = str(_LEAVE_S)
-    folder = Path(task.directory) / "trials" / config["trial_id"]
+    with at_work(task, config["trial_id"]) as place:
+        _run_here(config["trial_id"], place)
+
+
+def _run_here(trial_id: str, place: TrialPlace) -> None:
+    task = place.task
+    folder = Path(task.directory) / "trials" / trial_id
     record = TrialRecord.read(folder)
     ended = ResultRecord.read(folder)
     if ended is not None and ended.status == "failed":
@@ -51,18 +59,20 @@ def run_in_tune(config: dict[str, Any], task: SweepTask) -> None:
     if StopRecord.read(Path(task.directory)).asked:
         return
     with attempt(folder, record.config.infra, tune.get_context().get_experiment_name()):
-        _run_or_fail(record, folder, task)
+        place.keep()  # should the process die, the next attempt is to know of this one
+        _run_or_fail(record, folder, place)
 
 
-def _run_or_fail(record: TrialRecord, folder: Path, task: SweepTask) -> None:
+def _run_or_fail(record: TrialRecord, folder: Path, place: TrialPlace) -> None:
+    task, tell = place.task, place.telling(tune.report)
     try:
         if record.kind not in WITHOUT_POLICY:
             take_in_untold(folder, task.objective)
             if task.waits_every is not None:
-                _wait_where_it_stands(folder, task.waits_every)
+                _wait_where_it_stands(folder, task.waits_every, tell)
         run = run_on_workers if record.config.infra.workers > 1 else run_trial_of
-        with ended_by_force(record.config.infra, folder):
-            run(record, task, tell=tune.report)
+        with ended_by_force(record.config.infra, folder, before_exit=place.keep):
+            run(record, task, tell=tell)
     except StoppedError:
         return
     except (TrialError, UserError) as error:
@@ -73,8 +83,8 @@ def _run_or_fail(record: TrialRecord, folder: Path, task: SweepTask) -> None:
         raise
 
 
-def _wait_where_it_stands(folder: Path, every: int) -> None:
+def _wait_where_it_stands(folder: Path, every: int, tell: Tell) -> None:
     """Tell the scheduler where the trial goes on, before it does: a killed driver let nobody wait."""
     start = starting_checkpoint(folder)
     if start and start.step % every == 0 and start.step in EvaluationsRecord.read(folder).objectives:
-        tune.report({WAITS_AT: start.step})
+        tell({WAITS_AT: start.step})

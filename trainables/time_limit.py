@@ -13,7 +13,7 @@ from common.errors import TrialError
 from common.records import ResultRecord, TimeRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from transformers import PreTrainedModel
@@ -101,10 +101,17 @@ class TimeLimit:
 
 
 @contextmanager
-def ended_by_force(infra: InfraConfig, folder: Path) -> Iterator[None]:
+def ended_by_force(
+    infra: InfraConfig, folder: Path, before_exit: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """End this process if its trial hangs beyond its limit, where no check can end it.
 
     Only for a process that is the trial's own. The failure is stored first, so that nobody tries again.
+
+    Args:
+        infra: its `timeout_hours`.
+        folder: the trial's.
+        before_exit: called when the failure is stored; the process ends whatever comes of it.
     """
     limit = TimeLimit(infra, folder)
     left = threading.Event()
@@ -118,7 +125,10 @@ def ended_by_force(infra: InfraConfig, folder: Path) -> Iterator[None]:
             if ended is None or ended.status == "failed":
                 ResultRecord(status="failed", reason=reason).write(folder)
             print(reason, file=sys.stderr, flush=True)
-            os._exit(1)
+            try:
+                before_exit()
+            finally:
+                os._exit(1)
 
     watcher = threading.Thread(target=watch, name="time-limit", daemon=True)
     watcher.start()

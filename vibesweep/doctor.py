@@ -25,7 +25,7 @@ _STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 def doctor(
     storage: Annotated[
-        str, typer.Option(help="Folder that holds, or will hold, the folders of sweeps.")
+        str, typer.Option(help="Folder that holds, or will hold, the folders of sweeps; or its URL.")
     ] = "runs",
     address: Annotated[
         str | None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -23,7 +22,9 @@ _VERDICTS: Final = {
 
 
 def race(
-    directory: Annotated[Path, typer.Argument(help="The sweep's folder, such as runs/quickstart.")],
+    directory: Annotated[
+        str, typer.Argument(help="The sweep's folder, such as runs/quickstart, or its URL, such as s3://…")
+    ],
     until: Annotated[
         float, typer.Option(min=0.51, max=0.999, help="Probability from which the best is known.")
     ] = 0.95,
@@ -42,16 +43,18 @@ def race(
     """
     from analysis import load_sweep  # noqa: PLC0415
     from analysis.racing import race_step  # noqa: PLC0415
-    from cluster.race import run_race  # noqa: PLC0415 - imports ray
+    from cluster.bucket.sweep_place import working_directory  # noqa: PLC0415 - imports ray
+    from cluster.race import run_race  # noqa: PLC0415
 
+    work = working_directory(directory)
     outcome = run_race(
         directory,
-        lambda num_left: race_step(load_sweep(directory), until=until, num_left=num_left),
+        lambda num_left: race_step(load_sweep(work), until=until, num_left=num_left),
         most_added=max_trials,
     )
     for failed in outcome.sweep.failed:
         print(f"failed: {failed.trial_id} ({failed.label}): {failed.reason}", file=sys.stderr)
-    print_ranking([directory])
+    print_ranking([work])
     added = f"{outcome.num_added} trial{'' if outcome.num_added == 1 else 's'} added"
     print(f"\n{_VERDICTS[outcome.verdict]} ({added}): {outcome.reason}.")
     if outcome.verdict == "budget":

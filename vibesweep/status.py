@@ -10,12 +10,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from cluster.bucket.url import is_url
 from common.errors import ClusterError
 from common.race import RaceRecord
 from common.records import TRIAL_FILE, ResultRecord, TrialRecord
@@ -33,14 +35,17 @@ _ENDS: Final = ("finished", "stopped", "failed")
 def status(
     target: Annotated[
         str,
-        typer.Argument(metavar="DIR|JOB", help="A sweep's folder, or a job's id."),
+        typer.Argument(metavar="DIR|URL|JOB", help="A sweep's folder or its URL, or a job's id."),
     ],
     address: Address = DEFAULT_ADDRESS,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show how far a sweep is: by its folder, here or where that is shared, or by its job on a cluster."""
-    is_folder = "/" in target or Path(target).is_dir()
-    found = _status(Path(target)) if is_folder else _job_status(target, address)
+    if is_url(target):
+        found = _bucket_status(target)
+    else:
+        is_folder = "/" in target or Path(target).is_dir()
+        found = _status(Path(target)) if is_folder else _job_status(target, address)
     if as_json:
         print(json.dumps(found, indent=2))
         return
@@ -100,6 +105,25 @@ def _of_job(jobs: Jobs, job: Job) -> dict[str, Any]:
     lines = log.splitlines()
     content: dict[str, Any] = json.loads("\n".join(lines[lines.index("{") :]))
     return content
+
+
+def _bucket_status(url: str) -> dict[str, Any]:
+    """
+    Raises:
+        UserError: there is no sweep.
+        ClusterError: the bucket does not answer.
+    """
+    from cluster.bucket.driver import pull_records  # noqa: PLC0415 - imports ray
+    from cluster.bucket.lease import is_driven_there  # noqa: PLC0415
+    from cluster.bucket.remote import Remote  # noqa: PLC0415
+    from cluster.bucket.sweep_place import stored_at  # noqa: PLC0415
+    from cluster.bucket.working_copy import WorkingCopy  # noqa: PLC0415
+
+    stored_at(url)
+    remote = Remote.at(url)
+    with TemporaryDirectory() as folder:
+        pull_records(remote, WorkingCopy(remote, Path(folder)))
+        return _status(Path(folder)) | {"driven": is_driven_there(remote)}
 
 
 def _job_lines(job: dict[str, Any] | None) -> list[tuple[str, str]]:

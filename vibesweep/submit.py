@@ -22,7 +22,10 @@ def submit(
     file: Annotated[Path, typer.Argument(metavar="SWEEP", help="Sweep file, inside the working directory.")],
     address: Address = DEFAULT_ADDRESS,
     storage: Annotated[
-        str | None, typer.Option(help="Absolute folder that every node sees; the sweep file's by default.")
+        str | None,
+        typer.Option(
+            help="Absolute folder that every node sees, or a URL: s3://…; the sweep file's by default."
+        ),
     ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Follow it to its end, and end with its exit code.")
@@ -68,7 +71,7 @@ def submit(
         credentials = {}
 
     command = ["python", "-m", "vibesweep", "sweep", "run", place.relative_to(root).as_posix()]
-    command += ["--storage", folder.removesuffix(f"/{sweep.name}")]
+    command += ["--storage", (storage or sweep.storage or "").rstrip("/")]
     command += [*(["--seeds", seeds] if seeds else []), *(["--force"] if force else [])]
     command += ["--smoke"] if smoke else []
     package, size = packed(files)

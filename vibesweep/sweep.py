@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from cluster.bucket.url import shown as shown_url
 from search_spaces import load_sweep_file, smoke_sweep
 from vibesweep.options import with_seeds
 from vibesweep.plan import plan, refuse_beyond_budget
@@ -31,7 +33,8 @@ app.command("race")(race)
 def run(
     file: Annotated[Path, typer.Argument(help="Sweep file, YAML.")],
     storage: Annotated[
-        Path | None, typer.Option(help="Folder that will hold the sweep's own folder; runs/ by default.")
+        str | None,
+        typer.Option(help="Folder that will hold the sweep's own folder, or URL: s3://…; runs/ by default."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Training seeds instead of the file's: 3,4,5.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what the folder holds.")] = False,
@@ -57,7 +60,9 @@ def run(
 
 
 @app.command()
-def resume(directory: Annotated[Path, typer.Argument(help="The sweep's folder.")]) -> int:
+def resume(
+    directory: Annotated[str, typer.Argument(help="The sweep's folder, or its URL, such as s3://…")],
+) -> int:
     """Go on with a sweep that was stopped or killed."""
     from cluster.sweep import resume_sweep  # noqa: PLC0415 - imports ray
 
@@ -68,7 +73,10 @@ def _finish(outcome: SweepOutcome) -> int:
     """Print the ranked outcome and where everything lies; 3 if the budget ended it, 1 if a trial failed."""
     directory = outcome.directory
     if outcome.was_done:
-        print(f"{directory} holds this sweep, finished; nothing was left to run", file=sys.stderr)
+        print(
+            f"{outcome.bucket or directory} holds this sweep, finished; nothing was left to run",
+            file=sys.stderr,
+        )
     for failed in outcome.failed:
         print(f"failed: {failed.trial_id} ({failed.label}): {failed.reason}", file=sys.stderr)
     if outcome.stopped_by is not None:
@@ -77,24 +85,32 @@ def _finish(outcome: SweepOutcome) -> int:
             file=sys.stderr,
         )
     print_ranking([directory])
-    shown = _shortest(directory)
-    report = _report(shown)
+    shown = outcome.bucket or _shortest(directory)
+    report = _report(outcome)
     print(f"\nsweep        {shown}")
     if report:
         print(f"report       {report}")
-    print(f"ledger       {shown}/trials/*/ledger/*.parquet")
-    print(f"adapters     {shown}/trials/*/adapter")
-    print(f"again        vibesweep rank {shown}")
-    print(f"curves       tensorboard --logdir {shown}/tensorboard")
+    inside = shown_url(str(shown)) if outcome.bucket else shown
+    print(f"ledger       {inside}/trials/*/ledger/*.parquet")
+    print(f"adapters     {inside}/trials/*/adapter")
+    print(f"again        vibesweep rank {quote(str(shown))}")
+    print(f"curves       tensorboard --logdir {inside}/tensorboard")
     if outcome.stopped_by is not None:
         return EXIT_OVER_BUDGET
     return 1 if outcome.failed else 0
 
 
-def _report(directory: Path) -> Path | None:
+def _report(outcome: SweepOutcome) -> Path | str | None:
     """Write the report. Whatever keeps it from being written is told, and the sweep's outcome stands."""
+    from cluster.bucket.sweep_place import put_report  # noqa: PLC0415 - imports ray
+
+    directory = _shortest(outcome.directory)
     try:
-        return write_report(directory)
+        report = write_report(directory)
+        if outcome.bucket is None:
+            return report
+        put_report(outcome.bucket, directory, report)
+        return f"{shown_url(outcome.bucket)}/{report.relative_to(directory)} (here in {report})"
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         print(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from cluster.bucket.url import below, checked_url, is_url
 from cluster.jobs.credentials import OPENER, sealed
 from cluster.jobs.package import IGNORE_FILES, write_package
 from cluster.plan import check_sweep
@@ -40,13 +41,16 @@ class Checked(NamedTuple):
 
 
 def job_folder(sweep: SweepFile, storage: str | None) -> str:
-    """The sweep's folder on the cluster.
+    """The sweep's folder on the cluster, or its URL.
 
     Raises:
-        UserError: the storage is relative, and a job's working directory does not last.
+        UserError: a URL of no kind that a sweep may be kept at, or the storage is relative,
+            and a job's working directory does not last.
     """
     folder = storage or sweep.storage
-    if folder is None or not ("://" in folder or folder.startswith("/")):
+    if folder is not None and is_url(folder):
+        return below(checked_url(folder), sweep.name)
+    if folder is None or not folder.startswith("/"):
         raise UserError(
             f"storage must be absolute for a job, whose working directory is deleted after it, got "
             f"{folder or 'none'!r}; add --storage /a/shared/folder"

@@ -12,7 +12,7 @@ from search_spaces import SweepFile
 if __name__ == "__main__":
     outcome = run_sweep(
         SweepFile.model_validate_json(Path(sys.argv[1]).read_text()),
-        Path(sys.argv[2]),
+        sys.argv[2] if "://" in sys.argv[2] else Path(sys.argv[2]),
         code=TrialCode(
             f"trivial_trials:{next(iter(sys.argv[3:]), 'quick')}",
             "trivial_trials:random_configs",

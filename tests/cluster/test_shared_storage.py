@@ -30,6 +30,17 @@ def test_a_node_sees_what_was_written_and_only_that(tmp_path: Path) -> None:
     assert blind_nodes(token, [here, gone], patience_s=5) == [gone]
 
 
+def test_a_node_reads_a_token_in_a_bucket_too(tmp_path: Path) -> None:
+    import ray  # noqa: PLC0415
+
+    from cluster.shared_storage import blind_nodes  # noqa: PLC0415
+
+    here = ray.get_runtime_context().get_node_id()
+    (tmp_path / ".seen-abc").write_text("abc")
+    assert blind_nodes(f"{tmp_path.as_uri()}/.seen-abc", [here]) == []
+    assert blind_nodes(f"{tmp_path.as_uri()}/.seen-none", [here]) == [here]
+
+
 def test_a_storage_that_others_do_not_see_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray  # noqa: PLC0415
 

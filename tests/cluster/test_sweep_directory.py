@@ -33,9 +33,15 @@ def test_a_job_must_name_an_absolute_storage(make_sweep: MakeSweep, monkeypatch:
     assert sweep_directory(make_sweep(), "/b") == Path("/b/stand-in")
 
 
-def test_a_url_is_refused(make_sweep: MakeSweep) -> None:
-    with pytest.raises(UserError, match=r"got the URL 's3://bucket/x'"):
-        sweep_directory(make_sweep(), "s3://bucket/x")
+def test_a_url_is_the_storage_of_a_sweep_too(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    assert sweep_directory(make_sweep(storage="s3://bucket/x/")) == "s3://bucket/x/stand-in"
+    url = "s3://bucket/x?endpoint_override=127.0.0.1%3A9000"
+    assert sweep_directory(make_sweep(), url) == url.replace("/x?", "/x/stand-in?")
+    with pytest.raises(UserError, match=r"without credentials"):
+        sweep_directory(make_sweep(), "s3://me:hush@bucket/x")
+    with pytest.raises(UserError, match=r"without credentials"):
+        sweep_directory(make_sweep(storage="s3://me:hush@bucket/x"), "/b")
 
 
 def test_the_record_names_data_by_content_and_the_code_that_ran(make_sweep: MakeSweep) -> None:

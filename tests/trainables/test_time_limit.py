@@ -98,7 +98,9 @@ from pathlib import Path
 import trainables.time_limit as limits
 from common.training_config import InfraConfig
 limits.GRACE_S = 0.2
-with limits.ended_by_force(InfraConfig(timeout_hours=0.1 / 3600), Path(sys.argv[1])):
+folder = Path(sys.argv[1])
+seen = lambda: (folder / "seen").write_text((folder / "result.json").read_text())
+with limits.ended_by_force(InfraConfig(timeout_hours=0.1 / 3600), folder, before_exit=seen):
     time.sleep(60)
 """
 
@@ -118,6 +120,7 @@ def test_a_trial_that_hangs_is_ended_with_its_process(tmp_path: Path) -> None:
     assert stored.reason is not None
     assert "it hung, and its process was ended" in stored.reason
     assert ended.stderr.strip().endswith(stored.reason)
+    assert (tmp_path / "seen").read_text() == (tmp_path / "result.json").read_text()
 
 
 def test_a_trial_that_ends_in_time_leaves_no_watcher(tmp_path: Path) -> None:

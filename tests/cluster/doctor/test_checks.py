@@ -203,7 +203,11 @@ def test_a_folder_that_is_not_there_yet_is_tried_and_not_made(tmp_path: Path) ->
 def test_a_place_that_cannot_be_written_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert look_at_storage(str(tmp_path / "file" / "runs")).problem == "Not a directory"
-    assert "folder that every node can write" in look_at_storage("s3://bucket/runs").problem
+    assert (
+        "without credentials, got some in 's3://bucket/runs'"
+        in look_at_storage("s3://me:hush@bucket/runs").problem
+    )
+    assert look_at_storage(tmp_path.as_uri()).folder == str(tmp_path)
 
 
 def test_the_file_system_is_that_of_the_deepest_mount(tmp_path: Path) -> None:
