@@ -1,11 +1,12 @@
 """What a sweep costs besides its trials' own work: against a plain Ray Tune script around `GRPOTrainer`.
 
-    python -m benchmarks.sweep_throughput [--trials 6] [--steps 8] [--rounds 2] [--at-once 1]
+    python -m benchmarks.sweep_throughput [--trials 24] [--steps 2] [--rounds 2] [--at-once 1]
 
 One local Ray runs both in turn, after a short sweep that warms it up. Work is what a trial is for: its
 optimizer steps, its rollouts and scores among them, and in ours the held-out evaluations, which the plain
 script does not have. Everything else is overhead: processes, imports, models, checkpoints of the driver,
-scorers, records, waiting. The floor is no overhead at all.
+scorers, records, waiting. The floor is no overhead at all. A part of it comes once a sweep, however many
+trials that has: the start, until the first trial has been taken up by a process.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Turn(NamedTuple):
     """One run of all trials."""
 
     wall_s: float
+    start_s: float
+    """Until the first trial or baseline began to work."""
     steps_s: float
     """Sum over the trials, in seconds, as the next."""
     evaluations_s: float
@@ -74,7 +77,7 @@ def timed_trial(
     from trainables.evaluation import HeldOut  # noqa: PLC0415
     from trainables.grpo import VibeGRPOTrainer  # noqa: PLC0415
 
-    phases = Phases()
+    phases = begun_phases()
     with (
         phases.watch(HeldOut, "evaluate", "evaluations"),
         phases.watch(VibeGRPOTrainer, "_run_epoch", "steps"),
@@ -85,14 +88,35 @@ def timed_trial(
 
 
 def timed_random_configs(spec: TrialSpec, scorer: Scorer) -> TrialResult:
-    """The baseline of random configs, all of whose work is an evaluation."""
+    """The baseline of random configs."""
     from trainables.baselines import evaluate_random_configs  # noqa: PLC0415 - in the worker alone
 
-    phases = Phases()
+    return timed_baseline(evaluate_random_configs, spec, scorer)
+
+
+def timed_retrieval(spec: TrialSpec, scorer: Scorer) -> TrialResult:
+    """The baseline of the nearest vibe's config."""
+    from trainables.baselines import evaluate_retrieval  # noqa: PLC0415 - in the worker alone
+
+    return timed_baseline(evaluate_retrieval, spec, scorer)
+
+
+def timed_baseline(
+    baseline: Callable[[TrialSpec, Scorer], TrialResult], spec: TrialSpec, scorer: Scorer
+) -> TrialResult:
+    """A baseline for which no policy writes: all of its work is an evaluation."""
+    phases = begun_phases()
     with phases.timed("evaluations"):
-        result = evaluate_random_configs(spec, scorer)
+        result = baseline(spec, scorer)
     write_work(Path(spec.directory), phases)
     return result
+
+
+def begun_phases() -> Phases:
+    """No phase yet, and when that was, in seconds since 1970."""
+    phases = Phases()
+    phases.seconds["began"] = time.time()
+    return phases
 
 
 def write_work(folder: Path, phases: Phases) -> None:
@@ -100,12 +124,20 @@ def write_work(folder: Path, phases: Phases) -> None:
     (folder / WORK_FILE).write_text(json.dumps(phases.seconds), encoding="utf-8")
 
 
-def turn_of(folder: Path, wall_s: float, trials: int) -> Turn:
-    """Add up what the workers wrote under a folder."""
+def turn_of(folder: Path, began: float, trials: int) -> Turn:
+    """Add up what the workers wrote under a folder, now that the run is over.
+
+    Args:
+        folder: of the run.
+        began: when it did, in seconds since 1970.
+        trials: how many it had, without baselines.
+    """
+    wall = time.time() - began
     work = [json.loads(path.read_text(encoding="utf-8")) for path in folder.rglob(WORK_FILE)]
     assert len(work) >= trials, f"{len(work)} of {trials} trials have ended"
     seconds = {phase: sum(one.get(phase, 0.0) for one in work) for phase in ("steps", "evaluations")}
-    return Turn(wall_s, seconds["steps"], seconds["evaluations"], trials)
+    start = min(one["began"] for one in work) - began
+    return Turn(wall, start, seconds["steps"], seconds["evaluations"], trials)
 
 
 def our_sweep(steps: int, trials: int, at_once: int) -> SweepFile:
@@ -131,14 +163,18 @@ def ours(folder: Path, steps: int, trials: int, at_once: int) -> Turn:
     from cluster.task import TrialCode  # noqa: PLC0415
 
     module = "benchmarks.sweep_throughput"
-    code = TrialCode(f"{module}:timed_trial", f"{module}:timed_random_configs")
+    code = TrialCode(
+        trial=f"{module}:timed_trial",
+        random_configs=f"{module}:timed_random_configs",
+        retrieval=f"{module}:timed_retrieval",
+    )
     sweep = our_sweep(steps, trials, at_once)
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        start = time.perf_counter()
+        began = time.time()
         outcome = run_sweep(sweep, folder, code=code, console=Console(file=nowhere))
-        wall = time.perf_counter() - start
+        turn = turn_of(folder, began, trials)
     assert not outcome.failed, outcome.failed
-    return turn_of(folder, wall, trials)
+    return turn
 
 
 def plain_trial(config: dict[str, Any]) -> None:
@@ -158,7 +194,7 @@ def plain_trial(config: dict[str, Any]) -> None:
     }
     folder = Path(config["folder"]) / f"{config['learning_rate']:g}"
     trainer = plain_trainer(apply_overrides(TrainingConfig(), changes), "schema_only", folder)
-    phases = Phases()
+    phases = begun_phases()
     with phases.watch(trl.GRPOTrainer, "_run_epoch", "steps"):
         trainer.train()
     trainer.save_model(str(folder / "adapter"))
@@ -182,18 +218,18 @@ def plain(folder: Path, steps: int, trials: int, at_once: int) -> Turn:
         tune_config=tune.TuneConfig(max_concurrent_trials=at_once),
         run_config=tune.RunConfig(storage_path=str(folder / "tune"), verbose=0),
     )
-    start = time.perf_counter()
+    began = time.time()
     results = tuner.fit()
-    wall = time.perf_counter() - start
+    turn = turn_of(folder, began, trials)
     assert not results.errors, results.errors
-    return turn_of(folder, wall, trials)
+    return turn
 
 
 def main() -> None:
     """Parses the arguments and measures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep_throughput")
-    parser.add_argument("--trials", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--at-once", type=int, default=1, help="trials that run at the same time")
     args = parser.parse_args()
@@ -211,7 +247,8 @@ def main() -> None:
                 measured[run].append(turn)
                 print(
                     f"{run.__name__:5} {turn.wall_s:6.1f} s: steps {turn.steps_s:.1f}, evaluations "
-                    f"{turn.evaluations_s:.1f}, overhead {turn.overhead_s(args.at_once):.2f} s a trial",
+                    f"{turn.evaluations_s:.1f}, start {turn.start_s:.1f}, overhead "
+                    f"{turn.overhead_s(args.at_once):.2f} s a trial",
                     flush=True,
                 )
     ray.shutdown()
@@ -223,7 +260,12 @@ def print_summary(our_turns: list[Turn], plain_turns: list[Turn], at_once: int) 
     overheads = [
         statistics.median(t.overhead_s(at_once) for t in turns) for turns in (our_turns, plain_turns)
     ]
-    print(f"overhead {overheads[0]:.2f} s a trial (goal 2, floor 0); the plain script {overheads[1]:.2f} s")
+    start = statistics.median(t.start_s for t in our_turns)
+    share = start * at_once / our_turns[0].trials
+    print(
+        f"overhead {overheads[0]:.2f} s a trial (goal 2, floor 0), of which {share:.2f} s are the "
+        f"{start:.1f} s of the start; the plain script {overheads[1]:.2f} s"
+    )
     theirs = statistics.median(t.trials_per_hour() for t in plain_turns)
     whole = statistics.median(t.trials_per_hour() for t in our_turns)
     bare = statistics.median(t.trials_per_hour_without_evaluations(at_once) for t in our_turns)

@@ -31,7 +31,7 @@ LONGEST_S: Final = 10.0
 _CLIP_RATE: Final = 48_000
 """Hz; what CLAP's own clips have."""
 _COMPRESSION: Final = 0.8
-"""libsndfile's scale from 0 (320 kbit/s) to 1 (8 kbit/s)."""
+"""libsndfile's scale from 0 to 1; 0.8 gives about 90 kbit/s."""
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def keep_clips(rows: Sequence[LedgerRow], directory: str, scorer: ClapScorerConf
 
 
 def _mp3(sound: torch.Tensor) -> bytes:
-    """[2, S] at _CLIP_RATE as a file of constant bit rate.
+    """[2, S] at _CLIP_RATE as a file of variable bit rate, for which LAME takes a quarter less time.
 
     Every browser plays MP3, and LAME makes the same bytes of the same sound; an Ogg stream of libsndfile
     begins with a random number.
@@ -109,7 +109,7 @@ def _mp3(sound: torch.Tensor) -> bytes:
         _CLIP_RATE,
         format="MP3",
         subtype="MPEG_LAYER_III",
-        bitrate_mode="CONSTANT",
+        bitrate_mode="VARIABLE",
         compression_level=_COMPRESSION,
     )
     return file.getvalue()
