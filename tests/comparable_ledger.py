@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def comparable_ledger(directory: Path) -> pa.Table:
+def comparable_ledger(place: Path | str) -> pa.Table:
     """A sweep's ledger by key, timings left out."""
-    table = load_sweep(directory).ledger.drop_columns(list(TIMINGS))
+    table = load_sweep(place).ledger.drop_columns(list(TIMINGS))
     return table.sort_by([(name, "ascending") for name in KEY])
