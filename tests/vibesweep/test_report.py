@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from cluster.sweep import SweepOutcome
 from tests.analysis.conftest import SweepWriter
 from vibesweep import sweep as sweep_commands
 from vibesweep.cli import run
-
-if TYPE_CHECKING:
-    from cluster.sweep import SweepOutcome
 
 
 @pytest.fixture
@@ -57,9 +53,8 @@ def test_what_cannot_be_written_is_told_in_one_line(
 
 
 def outcome(directory: Path) -> SweepOutcome:
-    """As a sweep without failures ends; the real class would import Ray."""
-    ended = SimpleNamespace(directory=directory, failed=(), was_done=False, stopped_by=None)
-    return cast("SweepOutcome", ended)
+    """As a sweep without failures ends."""
+    return SweepOutcome(directory, num_finished=1, failed=(), was_done=False)
 
 
 def test_a_sweep_ends_with_its_report(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
