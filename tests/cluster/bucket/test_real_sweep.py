@@ -62,7 +62,8 @@ def test_a_real_sweep_in_a_bucket_survives_its_node_and_ends_as_one_in_a_folder(
     vibesweep("sweep", "run", str(file), "--storage", str(tmp_path / "folder"))
 
     driver = start("sweep", "run", str(file), "--storage", storage)
-    wait_for(lambda: "trials/t000-s0/trial.json" in names(url), 300.0)
+    # Its process has yet to start, and the baselines go before the trial.
+    wait_for(lambda: "trials/baseline-untrained/trial.json" in names(url), 300.0)
     status = json.loads(vibesweep("status", url, "--json"))
     assert (status["name"], status["driven"]) == ("real", True)
     assert status["trials"]["open"] >= 1
