@@ -15,6 +15,7 @@ from trainables.best_adapter import BestRecord
 from trainables.checkpoints import begin_checkpoint, find_start, finish_checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 TRIAL = "trials/t000-s0"
@@ -30,9 +31,9 @@ class CutRemote(Remote):
         if self.left < 0:
             raise OSError("Permission denied: cut off")
 
-    def _put(self, name: str, chunks: object) -> None:
+    def _put(self, name: str, chunks: Iterable[bytes]) -> None:
         self._count()
-        super()._put(name, chunks)  # type: ignore[arg-type]
+        super()._put(name, chunks)
 
     def _delete(self, name: str) -> None:
         self._count()
